@@ -1,0 +1,75 @@
+"""Log lines are JSON, carry the request id, and never hold a secret."""
+
+from __future__ import annotations
+
+import logging.config
+import re
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+# Keys, tokens and full phone numbers, wherever in a line they turn up.
+SECRETS = re.compile(
+    r"\b(sk_(?:live|test)_|tk_(?:live|test)_|zk_|whsec_)[A-Za-z0-9+/=]+"
+)
+
+
+def mask_secrets(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """A structlog step: replaces what follows a secret's prefix by an ellipsis."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = SECRETS.sub(r"\1…", value)
+    return event
+
+
+_SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.ExtraAdder(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+    structlog.processors.format_exc_info,
+    mask_secrets,
+]
+
+
+def logging_for(*, level: str) -> dict[str, Any]:
+    """The `LOGGING` setting: one JSON line per event on standard error."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    structlog.processors.JSONRenderer(),
+                ],
+                "foreign_pre_chain": _SHARED,
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            # Every 4xx is the caller's news, not ours.
+            "django.request": {"level": "ERROR"},
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
+        },
+    }
+
+
+def configure(settings: dict[str, Any]) -> None:
+    """Django's `LOGGING_CONFIG`: the standard library and structlog, one format."""
+    logging.config.dictConfig(settings)
+    structlog.configure(
+        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )

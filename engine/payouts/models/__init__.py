@@ -1,0 +1,22 @@
+"""What the engine remembers: payouts, prices, what came in, and who said stop."""
+
+from __future__ import annotations
+
+from engine.payouts.models.funds import Deposit, Holding
+from engine.payouts.models.guards import BlockedDestination, Freeze, Limit
+from engine.payouts.models.payouts import Payout, PayoutEvent, Quote
+from engine.payouts.models.prices import AssetPrice, BridgeFee, NetworkFee
+
+__all__ = [
+    "AssetPrice",
+    "BlockedDestination",
+    "BridgeFee",
+    "Deposit",
+    "Freeze",
+    "Holding",
+    "Limit",
+    "NetworkFee",
+    "Payout",
+    "PayoutEvent",
+    "Quote",
+]

@@ -1,0 +1,270 @@
+"""One settings file. The environment comes in here and nowhere else.
+
+No secret has a default: a missing one stops the start with its name. docs/configuration.md
+lists every variable; tests/test_configuration.py holds the list against this file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+from engine.common.logging import logging_for
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+# --- Where it runs ---------------------------------------------------------------
+
+DEBUG = env.bool("DEBUG", default=False)
+ZOPAY_DEMO = env.bool("ZOPAY_DEMO", default=False)
+ZOPAY_PORT = env.int("ZOPAY_PORT", default=8000)
+ZOPAY_HOME = Path(env.str("ZOPAY_HOME", default=str(BASE_DIR / ".zopay")))
+ZOPAY_PUBLIC_URL = env.str(
+    "ZOPAY_PUBLIC_URL", default=f"http://127.0.0.1:{ZOPAY_PORT}"
+).rstrip("/")
+ALLOWED_HOSTS = env.list(
+    "ALLOWED_HOSTS",
+    default=[urlsplit(ZOPAY_PUBLIC_URL).hostname or "", "127.0.0.1", "localhost"],
+)
+TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+IS_HTTPS = ZOPAY_PUBLIC_URL.startswith("https://")
+
+# --- Secrets ---------------------------------------------------------------------
+
+SECRET_KEY = env.str("SECRET_KEY")
+KEY_PEPPER = env.str("KEY_PEPPER")
+# The first one signs, every one verifies: that is how a key is rotated.
+SIGNING_KEYS = env.list("SIGNING_KEYS")
+
+# --- Money: how long, how deep, how often ----------------------------------------
+
+QUOTE_TTL_SECONDS = env.int("QUOTE_TTL_SECONDS", default=60)
+KEY_CACHE_SECONDS = env.int("KEY_CACHE_SECONDS", default=5)
+PRICE_CACHE_SECONDS = env.int("PRICE_CACHE_SECONDS", default=2)
+IDEMPOTENCY_REPLAY_HOURS = env.int("IDEMPOTENCY_REPLAY_HOURS", default=24)
+IDEMPOTENCY_KEPT_DAYS = env.int("IDEMPOTENCY_KEPT_DAYS", default=30)
+SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=1.0)
+LEASE_SECONDS = env.int("LEASE_SECONDS", default=30)
+LEASE_ROWS = env.int("LEASE_ROWS", default=200)
+LOOK_UP_SECONDS = env.float("LOOK_UP_SECONDS", default=1.0)
+RESUBMIT_SECONDS = env.float("RESUBMIT_SECONDS", default=10.0)
+REVIEW_SECONDS = env.int("REVIEW_SECONDS", default=3600)
+ROLLUP_SECONDS = env.int("ROLLUP_SECONDS", default=10)
+CHECK_LEDGER_SECONDS = env.int("CHECK_LEDGER_SECONDS", default=60)
+READY_LAG_SECONDS_MAX = env.int("READY_LAG_SECONDS_MAX", default=60)
+SIMULATED_SEEN_SECONDS = env.float("SIMULATED_SEEN_SECONDS", default=1.5)
+SIMULATED_FINAL_SECONDS = env.float("SIMULATED_FINAL_SECONDS", default=6.0)
+RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", default=6000)
+PAGE_RATE_LIMIT_PER_MINUTE = env.int("PAGE_RATE_LIMIT_PER_MINUTE", default=240)
+# In smallest units of USD (micro-dollars); 0 means no limit.
+PAYOUT_USD_MICROS_MAX = env.int("PAYOUT_USD_MICROS_MAX", default=0)
+
+# The engine finds its doors and rails here; neither is imported by name anywhere else.
+PAYOUT_DOORS = {"connect": "connect.door.CONNECT"}
+PAYOUT_RAILS = {"simulated": "engine.rails.simulated.SimulatedRail"}
+LEDGER_INVARIANTS = [
+    "engine.ledger.invariants.INVARIANTS",
+    "engine.payouts.invariants.INVARIANTS",
+]
+
+# --- Django ----------------------------------------------------------------------
+
+ROOT_URLCONF = "zopay_site.urls"
+WSGI_APPLICATION = "zopay_site.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = [
+    "engine.common",
+    "engine.partners",
+    "engine.ledger",
+    "engine.rails",
+    "engine.payouts",
+    "connect",
+    "tracking",
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "csp",
+]
+# The partners' API has no session, cookie or form: it skips what serves only pages.
+MIDDLEWARE = [
+    "zopay_site.middleware.RequestId",
+    "zopay_site.middleware.RefuseStrangeRequests",
+    "zopay_site.middleware.Security",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "zopay_site.middleware.Sessions",
+    "zopay_site.middleware.Locale",
+    "zopay_site.middleware.Common",
+    "zopay_site.middleware.Csrf",
+    "zopay_site.middleware.Authentication",
+    "zopay_site.middleware.Messages",
+    "zopay_site.middleware.Frames",
+    "zopay_site.middleware.ContentSecurityPolicy",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+DATABASES = {
+    "default": env.db_url("DATABASE_URL")
+    | {
+        # A connection per request, Django's default, costs six to eight times as much.
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"server_side_binding": True},
+    }
+}
+REDIS_URL = env.str("REDIS_URL")
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("fr", "Français")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+# Served straight from the finders, so that a fresh clone needs no collectstatic step.
+WHITENOISE_USE_FINDERS = True
+
+# --- Security --------------------------------------------------------------------
+
+SESSION_COOKIE_SECURE = IS_HTTPS
+SESSION_COOKIE_AGE = 12 * 3600
+CSRF_COOKIE_SECURE = IS_HTTPS
+CSRF_TRUSTED_ORIGINS = [ZOPAY_PUBLIC_URL]
+SECURE_SSL_REDIRECT = IS_HTTPS
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if IS_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_HTTPS
+SECURE_HSTS_PRELOAD = IS_HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_HTTPS else None
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REFERRER_POLICY = "no-referrer"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+
+# --- REST ------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "engine.partners.authentication.ApiKeyAuthentication"
+    ],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_PARSER_CLASSES": ["engine.common.api.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["engine.common.api.OrjsonRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "engine.common.api.OneNegotiation",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "engine.common.api.respond_to_error",
+    "UNAUTHENTICATED_USER": None,
+}
+
+# --- Celery: messages are nudges, the sweep is the truth -------------------------
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_SOFT_TIME_LIMIT = 60
+CELERY_TASK_TIME_LIMIT = 90
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# A publisher that waits for a dead broker would make a partner wait for it too.
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 1,
+    "socket_timeout": 5,
+    "visibility_timeout": 3600,
+}
+CELERY_BEAT_SCHEDULE = {
+    "drain due payouts": {
+        "task": "payouts.drain",
+        "schedule": SWEEP_SECONDS,
+        # A sweep that waited longer than this is already superseded by the next one.
+        "options": {"expires": max(SWEEP_SECONDS * 5, 5)},
+    },
+    "roll up hot accounts": {"task": "ledger.roll_up", "schedule": ROLLUP_SECONDS},
+    "check the ledger": {"task": "ledger.check", "schedule": CHECK_LEDGER_SECONDS},
+    "forget old answers": {"task": "partners.forget_answers", "schedule": 3600},
+}
+
+LOGGING = logging_for(level=env.str("LOG_LEVEL", default="INFO"))
+LOGGING_CONFIG = "engine.common.logging.configure"
+
+# --- Pages -----------------------------------------------------------------------
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "style-src": ["'self'"],
+        "script-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Zopay Connect",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SCHEMA_PATH_PREFIX": "/connect/v1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+}
+UNFOLD = {
+    "SITE_TITLE": "Zopay",
+    "SITE_HEADER": "Zopay",
+    "SITE_URL": "/",
+    "SHOW_HISTORY": True,
+    "STYLES": [lambda _request: static("admin.css")],
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": True,
+        "navigation": [
+            {
+                "title": "Day",
+                "items": [
+                    {"title": "At a glance", "link": reverse_lazy("admin:index")}
+                ],
+            }
+        ],
+    },
+}
