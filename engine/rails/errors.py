@@ -1,0 +1,101 @@
+"""How a rail can fail, by what the engine may do next; and what a caller asked wrongly.
+
+RailError                the outside world answered badly; never shown as it is
+├── RailRejected         refused for good and nothing left: the hold may be released
+├── RailUnavailable      nothing was sent: try again later
+└── RailOutcomeUnknown   it may have been sent: look it up, never pay twice
+
+Unprocessable            422: the caller must change the request
+├── DestinationInvalid   the address, or the hint beside it, cannot be paid
+│   └── AddressInvalid   the address by itself
+├── AssetNotOnNetwork
+├── AssetUnknown
+└── NetworkUnknown
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.common.errors import Unprocessable, ZopayError
+
+
+class RailError(ZopayError):
+    """The outside world did not do as asked. Never shown to a client as it is."""
+
+
+class RailRejected(RailError):
+    """Refused for good and nothing left: the hold may be released.
+
+    `failure_code` is the stable lower-case word that the payout will carry.
+    """
+
+    code = "rail_rejected"
+
+    def __init__(
+        self, message: str, *, failure_code: str = "rail_rejected", **details: Any
+    ) -> None:
+        super().__init__(message, failure_code=failure_code, **details)
+        self.failure_code = failure_code
+
+
+class RailUnavailable(RailError):
+    """Nothing was sent: try again later."""
+
+    code = "rail_unavailable"
+
+
+class RailOutcomeUnknown(RailError):
+    """It may have been sent. Look it up; never prepare a second one."""
+
+    code = "rail_outcome_unknown"
+
+
+class DestinationInvalid(Unprocessable):
+    """The destination cannot be paid. `reason` says why, in a stable word."""
+
+    code = "destination_invalid"
+    title = "The destination cannot be paid"
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message, reason=reason)
+        self.reason = reason
+
+
+class AddressInvalid(DestinationInvalid):
+    """The text is no address that we can pay, whatever the asset and the network."""
+
+
+class AssetNotOnNetwork(Unprocessable):
+    """The asset does not live on the network that the destination needs."""
+
+    code = "asset_not_on_network"
+    title = "The asset does not live on that network"
+
+    def __init__(self, *, asset: str, network: str, networks: list[str]) -> None:
+        super().__init__(
+            f"{asset} does not live on {network}.",
+            asset=asset,
+            network=network,
+            networks=networks,
+        )
+
+
+class AssetUnknown(Unprocessable):
+    """We carry no asset of that name."""
+
+    code = "asset_unknown"
+    title = "No such asset"
+
+    def __init__(self, *, known: list[str]) -> None:
+        super().__init__(f"We carry {', '.join(known)}.", known=known)
+
+
+class NetworkUnknown(Unprocessable):
+    """We know no network of that name."""
+
+    code = "network_unknown"
+    title = "No such network"
+
+    def __init__(self, *, known: list[str]) -> None:
+        super().__init__(f"The networks are {', '.join(known)}.", known=known)
