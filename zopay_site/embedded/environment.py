@@ -13,6 +13,8 @@ from zopay_site.embedded.home import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from zopay_site.embedded.children import Child
+
 SECRETS = ("SECRET_KEY", "KEY_PEPPER", "SIGNING_KEYS")
 BORROWED = (
     *SECRETS,
@@ -35,20 +37,31 @@ class Servers:
         self.postgres: postgres.Server | None = None
         self.valkey: valkey.Server | None = None
 
+    @property
+    def needs_postgres(self) -> bool:
+        return not os.environ.get("DATABASE_URL")
+
+    @property
+    def needs_valkey(self) -> bool:
+        return not os.environ.get("REDIS_URL")
+
     def start(self) -> None:
         """Start what the environment does not already name."""
-        self.start_postgres()
-        self.start_valkey()
+        if self.needs_postgres:
+            self.start_postgres()
+        if self.needs_valkey:
+            self.start_valkey()
 
-    def start_postgres(self) -> postgres.Server | None:
-        if not os.environ.get("DATABASE_URL"):
-            self.postgres = postgres.start(self.home, durable=self.durable)
-        return self.postgres
+    def start_postgres(self) -> Child:
+        """Again on the same port when it died: its clients know no other."""
+        port = self.postgres.port if self.postgres else None
+        self.postgres = postgres.start(self.home, port=port, durable=self.durable)
+        return self.postgres.child
 
-    def start_valkey(self) -> valkey.Server | None:
-        if not os.environ.get("REDIS_URL"):
-            self.valkey = valkey.start(self.home, durable=self.durable)
-        return self.valkey
+    def start_valkey(self) -> Child:
+        port = self.valkey.port if self.valkey else None
+        self.valkey = valkey.start(self.home, port=port, durable=self.durable)
+        return self.valkey.child
 
     def stop(self) -> None:
         """End what we started, the database last."""
