@@ -1,0 +1,74 @@
+"""What bin/up runs beside the two servers: web, worker and beat, and how to tell they do."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+from zopay_site.embedded import children, ports, say
+from zopay_site.embedded.home import ROOT
+from zopay_site.embedded.say import Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from zopay_site.embedded.children import Child
+    from zopay_site.embedded.say import Step
+    from zopay_site.embedded.supervisor import Supervisor
+
+READY_SECONDS = 90.0
+CELERY = [sys.executable, "-m", "celery", "--app", "zopay_site.celery:app", "--quiet"]
+# One worker has nobody to gossip with, and each of these costs memory or wake-ups.
+ALONE = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+
+
+def add_all(
+    supervisor: Supervisor, *, home: Path, environment: Mapping[str, str], port: int
+) -> None:
+    """Start worker, beat and web, so that they end as web, beat, worker."""
+    cores = min(os.cpu_count() or 1, 2)
+    worker = [*CELERY, "worker", "--concurrency", "2", "--loglevel", "INFO", *ALONE]
+    # An empty pid file name: ours are better, since beat's own survives a kill -9.
+    beat = [*CELERY, "beat", "--pidfile", "", "--schedule", str(home / "celerybeat-schedule")]
+    web = [sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws"]
+    web += ["--host", ports.LOOPBACK, "--port", str(port), "--log-level", "warning"]
+    # Two programs with one thread each beat one with many (design: performance).
+    web += ["--workers", str(cores), "--blocking-threads", "1", "--respawn-failed-workers"]
+    web += ["--workers-kill-timeout", "5", "zopay_site.wsgi:application"]
+
+    def start(name: str, line: list[str]) -> Callable[[], Child]:
+        return lambda: children.start(
+            name, line, home=home, environment=environment, folder=ROOT
+        )
+
+    supervisor.add("worker", start("worker", worker))
+    supervisor.add("beat", start("beat", beat), patience=5.0)
+    supervisor.add("web", start("web", web))
+
+
+def wait_until_ready(supervisor: Supervisor, *, home: Path, base: str, step: Step) -> None:
+    """Until /readyz says 200; a service that dies meanwhile ends the wait with a sentence."""
+    deadline = time.monotonic() + READY_SECONDS
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    answer = "nothing yet"
+    while time.monotonic() < deadline:
+        step.tick()
+        dead = supervisor.dead()
+        if dead is not None:
+            log = home / "logs" / f"{dead.name}.log"
+            raise Stop(f"{dead.name} did not start:{say.last_lines(log)}", then=f"see {log}")
+        try:
+            with opener.open(f"{base}/readyz", timeout=10):
+                return
+        except urllib.error.HTTPError as error:
+            answer = f"{error.code} {error.read(300).decode(errors='replace')}"
+        except OSError:
+            pass
+        time.sleep(0.1)
+    log = home / "logs" / "web.log"
+    raise Stop(f"{base}/readyz is still not content: {answer}", then=f"see {log}")
