@@ -56,6 +56,8 @@ RESUBMIT_SECONDS = env.float("RESUBMIT_SECONDS", default=10.0)
 REVIEW_SECONDS = env.int("REVIEW_SECONDS", default=3600)
 ROLLUP_SECONDS = env.int("ROLLUP_SECONDS", default=10)
 CHECK_LEDGER_SECONDS = env.int("CHECK_LEDGER_SECONDS", default=60)
+# Every payout goes over this rail until chains are connected; a row of PAYOUT_RAILS.
+PAYOUT_RAIL = env.str("PAYOUT_RAIL", default="simulated")
 READY_LAG_SECONDS_MAX = env.int("READY_LAG_SECONDS_MAX", default=60)
 SIMULATED_SEEN_SECONDS = env.float("SIMULATED_SEEN_SECONDS", default=1.5)
 SIMULATED_FINAL_SECONDS = env.float("SIMULATED_FINAL_SECONDS", default=6.0)

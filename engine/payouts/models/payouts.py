@@ -188,7 +188,9 @@ class PayoutEvent(models.Model):
     class Meta:
         ordering = ["payout", "number"]
         constraints = [
-            models.UniqueConstraint(fields=["payout", "number"], name="payout_event_is_numbered"),
+            models.UniqueConstraint(
+                fields=["payout", "number"], name="payout_event_is_numbered"
+            ),
             models.CheckConstraint(
                 condition=Q(status__in=Status.values), name="payout_event_status_is_known"
             ),

@@ -16,7 +16,9 @@ class AssetPrice(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=Q(usd_micros__gt=0), name="asset_price_is_positive")
+            models.CheckConstraint(
+                condition=Q(usd_micros__gt=0), name="asset_price_is_positive"
+            )
         ]
 
     def __str__(self) -> str:
@@ -49,7 +51,9 @@ class BridgeFee(models.Model):
     from_network = models.CharField(max_length=16)
     to_network = models.CharField(max_length=16)
     fixed_usd_micros = models.BigIntegerField(help_text="Micro-dollars for one crossing")
-    basis_points = models.PositiveIntegerField(help_text="Hundredths of a percent of the amount")
+    basis_points = models.PositiveIntegerField(
+        help_text="Hundredths of a percent of the amount"
+    )
     seconds = models.PositiveIntegerField()
     is_enabled = models.BooleanField(default=True)
     as_of = models.DateTimeField(default=timezone.now)

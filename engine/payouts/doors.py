@@ -1,0 +1,44 @@
+"""How one engine speaks the words of several public APIs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from engine.payouts.states import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from engine.payouts.models import Payout
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One public API: its name, its word for each of our states, its promise.
+
+    `edges` is what that API's documentation lets a client observe; tests/doors/test_words.py
+    proves that the engine cannot break it. `accept` is the answer to the request that made
+    the payout; it reads `payout`, `payout.quote` and nothing that can change later but
+    `promised_at`. `describe` is what a later look shows, and begins with `accept`.
+    """
+
+    name: str
+    words: Mapping[Status, str]
+    edges: Mapping[str, frozenset[str]]
+    accept: Callable[[Payout], dict[str, Any]]
+    describe: Callable[[Payout], dict[str, Any]]
+
+    def word(self, status: str) -> str:
+        return self.words[Status(status)]
+
+
+@cache
+def door_named(name: str) -> Door:
+    """The door listed under `name` in settings.PAYOUT_DOORS."""
+    door: Door = import_string(settings.PAYOUT_DOORS[name])
+    return door

@@ -1,0 +1,223 @@
+"""Price promises: made here, kept by services.execute_quote."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import orjson
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from engine.common.ids import new_id, parse_public_id
+from engine.common.secrets import sign
+from engine.common.units import format_units, format_usd
+from engine.payouts.doors import door_named
+from engine.payouts.errors import AmountTooSmall, ExternalRefUnknown
+from engine.payouts.funds import open_holding, read_purse
+from engine.payouts.models import Payout, Quote
+from engine.payouts.models.payouts import Terms
+from engine.payouts.pricing import price_book
+from engine.payouts.routing import Route, Wish, find_route
+
+if TYPE_CHECKING:
+    from engine.payouts.funds import Purse
+    from engine.rails.networks import Asset
+
+PUBLIC_ID_LENGTH = 78
+SIGNATURE_LENGTH = 43
+# Stands in the stored answer for the one moment that is known only when the quote is
+# executed; payouts_answer() in sql/execute.sql puts it in.
+PROMISED_AT = "{promised_at}"
+
+# What a signature covers: every term, in this order.
+SIGNED_TERMS = (
+    "id",
+    "partner_id",
+    "livemode",
+    "end_user_id",
+    "door",
+    "asset",
+    "from_network",
+    "to_network",
+    "destination",
+    "units_sent",
+    "units_received",
+    "units_fee",
+    "network_fee_usd_micros",
+    "provider_fee_usd_micros",
+    "zopay_fee_usd_micros",
+    "estimated_seconds",
+    "payout_id",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteRequest:
+    """What a door asks the engine for, after its own validation.
+
+    `destination` is canonical, `reachable` the networks on which it is valid, `digest`
+    the SHA-256 of the request: in test mode the quote's id is derived from it.
+    """
+
+    partner_id: UUID
+    livemode: bool
+    fee_schedule_id: int
+    door: str
+    external_ref: str
+    asset: Asset
+    units: int
+    destination: str
+    to_network: str
+    reachable: tuple[str, ...]
+    digest: bytes
+
+
+def make_quote(request: QuoteRequest) -> tuple[Quote, Route]:
+    """Price the request and promise the price for QUOTE_TTL_SECONDS.
+
+    Raises ExternalRefUnknown, RouteUnavailable and AmountTooSmall. A user who holds too
+    little gets a quote all the same; the route's `shortfall` says what is missing.
+    """
+    purse = read_purse(
+        partner_id=request.partner_id,
+        livemode=request.livemode,
+        external_ref=request.external_ref,
+        asset=request.asset.code,
+    )
+    if purse is None:
+        raise ExternalRefUnknown
+    wish = Wish(
+        asset=request.asset.code,
+        units=request.units,
+        to_network=request.to_network,
+        reachable=request.reachable,
+        held={network: held.units for network, held in purse.held.items()},
+        schedule=request.fee_schedule_id,
+    )
+    route = find_route(wish, price_book())
+    quote = _draft(request, route, purse)
+    if request.livemode:
+        quote.save(force_insert=True)
+        return quote, route
+    return _save_test_quote(quote), route
+
+
+def _draft(request: QuoteRequest, route: Route, purse: Purse) -> Quote:
+    book, cost, asset = price_book(), route.cost, request.asset
+    fee = book.units_for(asset=asset.code, usd_micros=cost.total_usd_micros)
+    if fee >= request.units:
+        least = format_units(fee + 1, scale=asset.scale)
+        raise AmountTooSmall(
+            f"The fee of this route is {format_usd(cost.total_usd_micros)} USD;"
+            f" send at least {least} {asset.code}.",
+            fee_total_usd=format_usd(cost.total_usd_micros),
+            amount_min=least,
+        )
+    held = purse.held.get(cost.from_network)
+    available_id, held_id = (
+        (held.available_account_id, held.held_account_id)
+        if held is not None
+        else open_holding(
+            end_user_id=purse.end_user_id,
+            livemode=request.livemode,
+            asset=asset.code,
+            network=cost.from_network,
+        )
+    )
+    now = timezone.now()
+    quote_id, payout_id = _ids(request)
+    quote = Quote(
+        id=quote_id,
+        payout_id=payout_id,
+        partner_id=request.partner_id,
+        livemode=request.livemode,
+        end_user_id=purse.end_user_id,
+        door=request.door,
+        asset=asset.code,
+        from_network=cost.from_network,
+        to_network=cost.to_network,
+        destination=request.destination,
+        units_sent=request.units,
+        units_received=request.units - fee,
+        units_fee=fee,
+        sent_usd_micros=book.worth(asset=asset.code, units=request.units),
+        network_fee_usd_micros=cost.network_usd_micros,
+        provider_fee_usd_micros=cost.provider_usd_micros,
+        zopay_fee_usd_micros=cost.zopay_usd_micros,
+        estimated_seconds=cost.seconds,
+        available_account_id=available_id,
+        held_account_id=held_id,
+        created_at=now,
+        expires_at=now + timedelta(seconds=settings.QUOTE_TTL_SECONDS),
+    )
+    quote.signature = sign_quote(quote)
+    quote.answer = _answer_to_come(quote)
+    return quote
+
+
+def _ids(request: QuoteRequest) -> tuple[UUID, UUID]:
+    """The quote's key and, already, its payout's.
+
+    Live ones are new and in time order. Test ones follow from the partner and the
+    request, so that a partner's own tests see the same ids every time.
+    """
+    if request.livemode:
+        return new_id(), new_id()
+    seed = request.partner_id.bytes + request.digest
+    quote_id = UUID(bytes=sign("test quote", seed)[:16])
+    return quote_id, UUID(bytes=sign("test payout", quote_id.bytes)[:16])
+
+
+def sign_quote(quote: Quote) -> str:
+    """Sign every locked term; 43 characters of base64url.
+
+    A test quote's signature covers what names the request alone, since its terms may be
+    refreshed until it is executed while its id must stay.
+    """
+    names = SIGNED_TERMS if quote.livemode else ("id", "partner_id", "payout_id")
+    terms = orjson.dumps([str(getattr(quote, name)) for name in names])
+    return urlsafe_b64encode(sign("quote", terms)).decode().rstrip("=")
+
+
+def parse_quote_id(text: str) -> tuple[UUID, str] | None:
+    """Split a public quote_id into key and signature; None when it cannot be ours."""
+    if len(text) != PUBLIC_ID_LENGTH or not text.isascii():
+        return None
+    key = parse_public_id("qt", text[:-SIGNATURE_LENGTH])
+    return None if key is None else (key, text[-SIGNATURE_LENGTH:])
+
+
+def _answer_to_come(quote: Quote) -> str:
+    """The door's answer to the execute, written while every term is at hand."""
+    payout = Payout(
+        id=quote.payout_id,
+        quote=quote,
+        **{field.attname: getattr(quote, field.attname) for field in Terms._meta.fields},
+    )
+    answer = door_named(quote.door).accept(payout)
+    return orjson.dumps(answer).decode()
+
+
+def _save_test_quote(quote: Quote) -> Quote:
+    """Insert, or refresh the same one; once executed it stands as it was executed."""
+    names = [field.name for field in Quote._meta.concrete_fields if not field.primary_key]
+    try:
+        # A savepoint, since the trigger refuses to refresh what was executed.
+        with transaction.atomic():
+            Quote.objects.bulk_create(
+                [quote],
+                update_conflicts=True,
+                unique_fields=["id"],
+                update_fields=[name for name in names if name != "used_at"],
+            )
+    except IntegrityError:
+        executed = Quote.objects.get(pk=quote.pk)
+        # It may be executed again and again, so it never looks expired.
+        executed.expires_at = quote.expires_at
+        return executed
+    return quote

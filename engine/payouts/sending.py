@@ -1,0 +1,206 @@
+"""Steps 3 to 5 of settlement: prepare, keep, and only then hand over.
+
+The reference and the bytes of every attempt are committed before the rail is asked, so a
+crash after any line leaves something that can be looked up by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+
+from engine.payouts import services
+from engine.payouts.models import Freeze, Payout
+from engine.payouts.states import Status
+from engine.rails.base import Order, Prepared, Receipt, rail_named
+from engine.rails.errors import RailRejected, RailUnavailable
+from engine.rails.models import Attempt, SendEvidence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+logger = structlog.get_logger(__name__)
+
+# While frozen, a payout that was accepted waits; this is how often it asks.
+FROZEN_SECONDS = 5.0
+
+LIVE_ATTEMPTS = """
+SELECT a.id, a.payout_id, a.leg, a.rail, a.network, a.reference, a.payload, a.created_at,
+       sent.at < clock_timestamp() - make_interval(secs => %(resubmit)s) OR sent.at IS NULL,
+       seen.body, p.status, p.livemode, p.from_network, p.to_network,
+       p.estimated_delivery_at
+FROM rails_attempt a
+JOIN payouts_payout p ON p.id = a.payout_id AND p.leg = a.leg
+LEFT JOIN LATERAL (
+    SELECT at FROM rails_sendevidence e WHERE e.attempt_id = a.id AND e.kind = 'submit'
+    ORDER BY e.id DESC LIMIT 1
+) sent ON true
+LEFT JOIN LATERAL (
+    SELECT body FROM rails_sendevidence e WHERE e.attempt_id = a.id AND e.kind = 'look_up'
+    ORDER BY e.id DESC LIMIT 1
+) seen ON true
+WHERE a.payout_id = ANY(%(ids)s::uuid[]) AND a.state = 'live'
+ORDER BY a.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A live attempt, and the payout it belongs to, as a worker leased them."""
+
+    attempt_id: int
+    payout_id: UUID
+    leg: int
+    prepared: Prepared
+    created_at: datetime
+    is_due_to_submit: bool
+    last_seen: Any
+    status: str
+    livemode: bool
+    from_network: str
+    to_network: str
+    estimate: datetime
+
+    @property
+    def is_last_leg(self) -> bool:
+        return self.from_network == self.to_network or self.leg > 1
+
+
+def prepare_due(payout_ids: Sequence[UUID]) -> None:
+    """Give every payout that has none an attempt at its current leg, and commit it.
+
+    What the rail refuses to prepare was never sent: such a payout fails, funds released.
+    """
+    frozen = set(
+        Freeze.objects.filter(lifted_at__isnull=True).values_list("network", flat=True)
+    )
+    with transaction.atomic():
+        waiting = _without_attempt(payout_ids)
+        held_back = [
+            payout
+            for payout in waiting
+            if frozen & {"", payout.from_network, payout.to_network}
+        ]
+        services.reschedule(
+            [services.Step(payout.id, due_seconds=FROZEN_SECONDS) for payout in held_back]
+        )
+        ready = [payout for payout in waiting if payout not in held_back]
+        for rail in {payout.rail for payout in ready}:
+            _prepare_on(rail, [payout for payout in ready if payout.rail == rail])
+
+
+def _without_attempt(payout_ids: Sequence[UUID]) -> list[Payout]:
+    """Lock the payouts that need an attempt; whoever comes second finds it made."""
+    payouts = (
+        Payout.objects.select_for_update()
+        .filter(id__in=payout_ids, status__in=[Status.PENDING, Status.BROADCAST])
+        .order_by("id")
+    )
+    locked = list(payouts)
+    begun = set(
+        Attempt.objects.filter(payout_id__in=[payout.id for payout in locked]).values_list(
+            "payout_id", "leg"
+        )
+    )
+    return [payout for payout in locked if (payout.id, payout.leg) not in begun]
+
+
+def _prepare_on(rail: str, payouts: list[Payout]) -> None:
+    orders = [order_for(payout) for payout in payouts]
+    outcomes = rail_named(rail).prepare(orders)
+    refused, attempts = [], []
+    for payout, order, outcome in zip(payouts, orders, outcomes, strict=True):
+        if isinstance(outcome, RailRejected):
+            refused.append(services.Step(payout.id, failure_code=outcome.failure_code))
+        else:
+            attempts.append(
+                Attempt(
+                    payout_id=payout.id,
+                    leg=order.leg,
+                    number=order.attempt,
+                    rail=rail,
+                    network=outcome.network,
+                    reference=outcome.reference,
+                    payload=outcome.payload,
+                )
+            )
+    Attempt.objects.bulk_create(attempts)
+    services.advance(Status.FAILED, refused)
+    pending = {payout.id for payout in payouts if payout.status == Status.PENDING}
+    services.advance(
+        Status.SENDING,
+        [services.Step(a.payout_id) for a in attempts if a.payout_id in pending],
+    )
+
+
+def order_for(payout: Payout) -> Order:
+    """What the rail is asked for at the payout's current leg."""
+    return Order(
+        payout_id=payout.id,
+        leg=payout.leg,
+        attempt=1,
+        livemode=payout.livemode,
+        network=payout.network_of_leg,
+        asset=payout.asset,
+        units=payout.units_received,
+        destination=payout.destination,
+        asked_units=payout.units_sent,
+        is_last_leg=payout.leg == payout.legs,
+    )
+
+
+def live_attempts(payout_ids: Sequence[UUID]) -> list[Sent]:
+    """The live attempts at the current legs of these payouts."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            LIVE_ATTEMPTS,
+            {"ids": list(payout_ids), "resubmit": settings.RESUBMIT_SECONDS},
+        )
+        return [
+            Sent(
+                attempt_id=row[0],
+                payout_id=row[1],
+                leg=row[2],
+                prepared=Prepared(row[3], row[4], row[5], bytes(row[6])),
+                created_at=row[7],
+                is_due_to_submit=row[8],
+                last_seen=row[9],
+                status=row[10],
+                livemode=row[11],
+                from_network=row[12],
+                to_network=row[13],
+                estimate=row[14],
+            )
+            for row in cursor.fetchall()
+        ]
+
+
+def submit_due(sent: Sequence[Sent]) -> None:
+    """Hand over what was never handed over, or not for a while, and keep what came back.
+
+    Nothing is decided here: whatever the rail answers, only a look-up moves money.
+    """
+    due = [one for one in sent if one.is_due_to_submit]
+    for rail in {one.prepared.rail for one in due}:
+        batch = [one for one in due if one.prepared.rail == rail]
+        try:
+            receipts = rail_named(rail).submit([one.prepared for one in batch])
+        except RailUnavailable as error:
+            logger.warning("rail_unavailable", rail=rail, verb="submit", error=error.message)
+            continue
+        SendEvidence.objects.bulk_create(
+            [
+                SendEvidence(attempt_id=one.attempt_id, kind="submit", body=_as_json(receipt))
+                for one, receipt in zip(batch, receipts, strict=True)
+            ]
+        )
+
+
+def _as_json(receipt: Receipt) -> dict[str, Any]:
+    return {"accepted": receipt.accepted, **receipt.evidence}

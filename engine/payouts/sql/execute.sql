@@ -1,0 +1,152 @@
+-- Step 1 of settlement, in one call and one commit: consume the quote, hold the funds,
+-- create the payout and its first event, store the answer.
+--
+-- Refusals come back as an outcome, with nothing written; the caller words them. The
+-- order of the checks is the order in which the contract lists its answers, and a replay
+-- comes before all of them. Two calls for one quote meet on the quote's row.
+
+-- Why a payout may not leave now; NULL when it may. Three tables that are nearly empty.
+CREATE OR REPLACE FUNCTION payouts_objection(q payouts_quote) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_limit payouts_limit;
+    v_spent numeric;
+BEGIN
+    IF EXISTS (
+        SELECT FROM payouts_freeze f
+        WHERE f.lifted_at IS NULL AND f.network IN ('', q.from_network, q.to_network)
+    ) THEN
+        RETURN 'payouts_frozen';
+    END IF;
+    IF EXISTS (
+        SELECT FROM payouts_blockeddestination b WHERE b.destination = q.destination
+    ) THEN
+        RETURN 'destination_blocked';
+    END IF;
+    IF NOT q.livemode THEN
+        RETURN NULL;
+    END IF;
+    FOR v_limit IN
+        SELECT * FROM payouts_limit l WHERE l.partner_id IS NULL OR l.partner_id = q.partner_id
+    LOOP
+        IF q.sent_usd_micros > v_limit.payout_usd_micros_max THEN
+            RETURN 'limit_reached';
+        END IF;
+        IF v_limit.day_usd_micros_max IS NOT NULL THEN
+            -- Two executes at once must not both see the sum without the other.
+            PERFORM pg_advisory_xact_lock(hashtextextended(q.partner_id::text, 1));
+            SELECT coalesce(sum(used.sent_usd_micros), 0) INTO v_spent
+            FROM payouts_payout p JOIN payouts_quote used ON used.id = p.quote_id
+            WHERE p.partner_id = q.partner_id AND p.livemode
+              AND p.created_at >= date_trunc('day', clock_timestamp() AT TIME ZONE 'UTC')
+                                  AT TIME ZONE 'UTC'
+              AND p.status NOT IN ('failed', 'cancelled');
+            IF v_spent + q.sent_usd_micros > v_limit.day_usd_micros_max THEN
+                RETURN 'limit_reached';
+            END IF;
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END $$;
+
+-- The answer was written when the quote was, all but the one moment nobody knew then.
+CREATE OR REPLACE FUNCTION payouts_answer(p_answer text, p_promised_at timestamptz)
+RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
+    SELECT convert_to(replace(p_answer, '{promised_at}',
+        to_char(p_promised_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')), 'UTF8')
+$$;
+
+CREATE OR REPLACE FUNCTION payouts_execute(
+    p_quote uuid, p_signature text, p_partner uuid, p_livemode boolean,
+    p_key text, p_fingerprint bytea, p_replay interval, p_rail text,
+    OUT outcome text, OUT answer_status integer, OUT answer bytea, OUT payout uuid
+) LANGUAGE plpgsql AS $$
+DECLARE
+    q payouts_quote;
+    v_stored partners_storedanswer;
+    v_now timestamptz;
+    v_promised timestamptz;
+BEGIN
+    SELECT * INTO q FROM payouts_quote WHERE id = p_quote FOR UPDATE;
+    IF NOT FOUND OR q.signature <> p_signature THEN
+        outcome := 'quote_invalid';
+        RETURN;
+    END IF;
+    IF q.partner_id <> p_partner OR q.livemode <> p_livemode THEN
+        outcome := 'quote_not_found';
+        RETURN;
+    END IF;
+    v_now := clock_timestamp();
+    IF p_key IS NOT NULL THEN
+        SELECT * INTO v_stored FROM partners_storedanswer s
+        WHERE s.partner_id = p_partner AND s.livemode = p_livemode AND s.key = p_key
+          AND s.created_at > v_now - p_replay;
+        IF FOUND THEN
+            outcome := CASE WHEN v_stored.fingerprint = p_fingerprint
+                            THEN 'replayed' ELSE 'idempotency_conflict' END;
+            answer_status := v_stored.status;
+            answer := v_stored.body;
+            RETURN;
+        END IF;
+    END IF;
+    payout := q.payout_id;
+    IF q.used_at IS NOT NULL THEN
+        outcome := 'quote_already_used';
+        IF NOT q.livemode THEN
+            SELECT payouts_answer(q.answer, p.promised_at) INTO answer
+            FROM payouts_payout p WHERE p.id = q.payout_id;
+        END IF;
+        RETURN;
+    END IF;
+    IF q.expires_at <= v_now THEN
+        outcome := 'quote_expired';
+        RETURN;
+    END IF;
+    outcome := payouts_objection(q);
+    IF outcome IS NOT NULL THEN
+        RETURN;
+    END IF;
+    PERFORM FROM ledger_account a
+    WHERE a.id = q.available_account_id AND a.balance >= q.units_sent FOR UPDATE;
+    IF NOT FOUND THEN
+        outcome := 'insufficient_funds';
+        RETURN;
+    END IF;
+
+    v_promised := date_trunc('milliseconds', v_now) + make_interval(secs => q.estimated_seconds);
+    UPDATE payouts_quote SET used_at = v_now WHERE id = q.id;
+    INSERT INTO payouts_payout (
+        id, quote_id, partner_id, livemode, end_user_id, door, rail, asset, from_network,
+        to_network, destination, units_sent, units_received, available_account_id,
+        held_account_id, status, leg, steps, failure_code, promised_at,
+        estimated_delivery_at, created_at, due_at, needs_review
+    ) VALUES (
+        q.payout_id, q.id, q.partner_id, q.livemode, q.end_user_id, q.door, p_rail, q.asset,
+        q.from_network, q.to_network, q.destination, q.units_sent, q.units_received,
+        q.available_account_id, q.held_account_id, 'pending', 1, 1, '', v_promised,
+        v_promised, v_now, v_now, false
+    );
+    INSERT INTO payouts_payoutevent (payout_id, number, status, network, reference, happened_at)
+    VALUES (q.payout_id, 1, 'pending', '', '', v_now);
+    PERFORM ledger_move(
+        'payout:' || replace(q.payout_id::text, '-', '') || ':hold',
+        q.available_account_id, q.held_account_id, q.units_sent
+    );
+    answer := payouts_answer(q.answer, v_promised);
+    answer_status := 201;
+    outcome := 'executed';
+    IF p_key IS NOT NULL THEN
+        INSERT INTO partners_storedanswer AS s
+            (partner_id, livemode, key, fingerprint, status, body, created_at)
+        VALUES (p_partner, p_livemode, p_key, p_fingerprint, 201, answer, v_now)
+        ON CONFLICT (partner_id, livemode, key) DO UPDATE
+            SET fingerprint = excluded.fingerprint, status = excluded.status,
+                body = excluded.body, created_at = excluded.created_at
+            WHERE s.created_at <= v_now - p_replay;
+        IF NOT FOUND THEN
+            -- The key was taken a moment ago for another request; ours must leave no
+            -- trace, and only an exception undoes what this call has written.
+            RAISE EXCEPTION 'idempotency_conflict' USING ERRCODE = 'ZP409';
+        END IF;
+    END IF;
+END $$;

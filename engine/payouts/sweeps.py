@@ -1,0 +1,55 @@
+"""The search for work. The database is asked; a nudge only makes it asked sooner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import connection
+
+from engine.payouts import sending, watching
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+LEASE = (Path(__file__).parent / "sql" / "lease.sql").read_text()
+# A drain ends before Celery's time limit does it; the next sweep goes on from there.
+DRAIN_SECONDS_MAX = 20.0
+
+
+def drain() -> int:
+    """Take every due payout a step further. Returns how many rows were leased.
+
+    Any number of workers may drain at once, and any of them may die at any line: a lease
+    runs out, every step is conditional, every reference was kept before it was used.
+    """
+    began, rows = monotonic(), 0
+    while monotonic() - began < DRAIN_SECONDS_MAX:
+        payout_ids = lease()
+        take_steps(payout_ids)
+        rows += len(payout_ids)
+        if len(payout_ids) < settings.LEASE_ROWS:
+            break
+    return rows
+
+
+def lease() -> list[UUID]:
+    """Take due payouts for this worker, for LEASE_SECONDS; others skip them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            LEASE, {"rows": settings.LEASE_ROWS, "lease_seconds": settings.LEASE_SECONDS}
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def take_steps(payout_ids: Sequence[UUID]) -> None:
+    """Prepare what has no attempt, hand over what is due, look at everything."""
+    if not payout_ids:
+        return
+    sending.prepare_due(payout_ids)
+    sent = sending.live_attempts(payout_ids)
+    sending.submit_due(sent)
+    watching.watch(sent)

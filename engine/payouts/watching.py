@@ -1,0 +1,172 @@
+"""Steps 6 to 8 of settlement: look, and let only what was seen move a payout."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from engine.payouts import services
+from engine.payouts.pricing import price_book
+from engine.payouts.states import Status
+from engine.rails.base import Outcome, Sighting, rail_named
+from engine.rails.errors import RailUnavailable
+from engine.rails.models import Attempt, SendEvidence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from engine.payouts.sending import Sent
+
+    Look = tuple[Sent, Sighting]
+
+logger = structlog.get_logger(__name__)
+
+# An estimate is rewritten only when it moves by more than people notice.
+ESTIMATE_SECONDS_MIN = 1.0
+LOOK_UP_SECONDS_MAX = 15.0
+RAIL_AWAY_SECONDS = 5.0
+
+
+def watch(sent: Sequence[Sent]) -> None:
+    """Ask the rails what became of each attempt, and take the steps that follow."""
+    looks: list[Look] = []
+    for rail in {one.prepared.rail for one in sent}:
+        batch = [one for one in sent if one.prepared.rail == rail]
+        try:
+            sightings = rail_named(rail).look_up([one.prepared for one in batch])
+        except RailUnavailable as error:
+            logger.warning("rail_unavailable", rail=rail, verb="look_up", error=error.message)
+            services.reschedule(
+                [services.Step(one.payout_id, due_seconds=RAIL_AWAY_SECONDS) for one in batch]
+            )
+            continue
+        looks += zip(batch, sightings, strict=True)
+    _keep_evidence(looks)
+    _take_steps(looks)
+
+
+def _keep_evidence(looks: Iterable[Look]) -> None:
+    """Append what a look-up said, where it says something new."""
+    fresh = []
+    for one, sighting in looks:
+        body = {"outcome": sighting.outcome.value, **sighting.evidence}
+        if sighting.outcome is not Outcome.UNKNOWN and body != one.last_seen:
+            fresh.append(SendEvidence(attempt_id=one.attempt_id, kind="look_up", body=body))
+    SendEvidence.objects.bulk_create(fresh)
+
+
+def _take_steps(looks: Sequence[Look]) -> None:
+    """Sort the news by what it asks for; each group is one database transaction."""
+    by_news: dict[str, list[Look]] = defaultdict(list)
+    for one, sighting in looks:
+        by_news[_news(one, sighting)].append((one, sighting))
+    seen = [look for look in looks if look[1].outcome in {Outcome.SEEN, Outcome.FINAL}]
+    services.advance(Status.BROADCAST, _steps(s for s in seen if s[0].status == Status.SENDING))
+    services.note_leg(_steps(look for look in seen if look[0].leg > 1))
+    _close(by_news["dead"], _fail)
+    _close(by_news["arrived"], lambda looks: services.advance(Status.DELIVERED, _steps(looks)))
+    _close(
+        by_news["leg arrived"],
+        lambda looks: services.begin_next_leg([one.payout_id for one, _ in looks]),
+    )
+    services.reschedule(_steps(by_news["waiting"]))
+
+
+def _news(one: Sent, sighting: Sighting) -> str:
+    if sighting.outcome is Outcome.DEAD:
+        return "dead"
+    if sighting.outcome is Outcome.FINAL:
+        return "arrived" if one.is_last_leg else "leg arrived"
+    return "waiting"
+
+
+def _fail(looks: Sequence[Look]) -> list[services.Moved]:
+    """Fail what is proven dead, and bring back what a bridge returned."""
+    services.return_from_bridge([one.payout_id for one, _ in looks if one.leg > 1])
+    return services.advance(
+        Status.FAILED,
+        [
+            services.Step(
+                one.payout_id,
+                network=one.prepared.network,
+                reference=one.prepared.reference if one.status == Status.BROADCAST else "",
+                failure_code=sighting.failure_code,
+            )
+            for one, sighting in looks
+        ],
+    )
+
+
+def _close(
+    looks: Sequence[Look], step: Callable[[Sequence[Look]], list[services.Moved]]
+) -> None:
+    """Take a step and end the attempts that led to it, all or nothing."""
+    if not looks:
+        return
+    with transaction.atomic():
+        moved = {payout.payout_id for payout in step(looks)}
+        for one, sighting in looks:
+            if one.payout_id not in moved:
+                continue
+            is_dead = sighting.outcome is Outcome.DEAD
+            Attempt.objects.filter(pk=one.attempt_id, state="live").update(
+                state="dead" if is_dead else "done",
+                proof={"outcome": sighting.outcome.value, **sighting.evidence},
+                closed_at=timezone.now(),
+            )
+
+
+def _steps(looks: Iterable[Look]) -> list[services.Step]:
+    now = timezone.now()
+    return [
+        services.Step(
+            one.payout_id,
+            network=one.prepared.network,
+            reference=one.prepared.reference,
+            estimate=_estimate(one, sighting, now),
+            due_seconds=_due_seconds(sighting, now),
+            needs_review=(
+                sighting.outcome is Outcome.UNKNOWN
+                and now - one.created_at > timedelta(seconds=settings.REVIEW_SECONDS)
+            ),
+        )
+        for one, sighting in looks
+    ]
+
+
+def _estimate(one: Sent, sighting: Sighting, now: datetime) -> datetime | None:
+    """When it will arrive, as far as anybody can tell now; None when nothing changed.
+
+    While the rail cannot say, the standing estimate holds until it has passed, and then
+    moves: a page that counts below zero lies.
+    """
+    seconds = _network_seconds(one.to_network)
+    if sighting.expected_at is not None:
+        rest = timedelta(seconds=0 if one.is_last_leg else seconds)
+        expected = max(sighting.expected_at, now) + rest
+    elif one.estimate < now:
+        expected = now + timedelta(seconds=seconds)
+    else:
+        return None
+    moved = abs((expected - one.estimate).total_seconds())
+    return expected if moved >= ESTIMATE_SECONDS_MIN else None
+
+
+def _network_seconds(network: str) -> int:
+    hop = price_book().networks.get(network)
+    return 60 if hop is None else hop.seconds
+
+
+def _due_seconds(sighting: Sighting, now: datetime) -> float:
+    """Look again when it should be final, within sensible bounds."""
+    if sighting.outcome is not Outcome.SEEN or sighting.expected_at is None:
+        return settings.LOOK_UP_SECONDS
+    until = (sighting.expected_at - now).total_seconds()
+    return min(max(until, settings.LOOK_UP_SECONDS), LOOK_UP_SECONDS_MAX)
