@@ -13,5 +13,5 @@ from pathlib import Path
 
 
 def read_sql(name: str) -> str:
-    """The text of one of the files here."""
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+    """The text of a file here, such as ``move.sql`` or ``invariants/….sql``."""
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
