@@ -1,0 +1,194 @@
+"""The simulated rail: test mode's rail, and the demo's until chains are connected.
+
+It keeps the promise of a real one. The reference is computed from the payout, the leg
+and the attempt, so it is the same whatever was lost in between. The outside world is the
+table `SimulatedTransfer`, keyed by reference: a second submit of the same one conflicts
+with the first and inserts nothing, also when both come at once; so the same reference
+twice pays once. Submit and look-up each are one statement with a commit of its own,
+never part of the caller's: a chain does not roll back because we did.
+
+A reference never accepted is unknown, not dead: it may still be on its way.
+
+Time is the database's. In test mode the last two decimals of the asked amount choose
+what happens: .01 fails before broadcast, .02 after it, .03 is held until `advance`, .04
+is late; anything else is delivered in SIMULATED_FINAL_SECONDS.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256, sha512
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+from base58_bech32.base58 import b58encode
+from django.conf import settings
+from django.db import connection, transaction
+
+from engine.rails.base import Outcome, Prepared, Receipt, Sighting
+from engine.rails.errors import RailRejected
+from engine.rails.networks import ASSETS, NETWORKS, Family
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from engine.rails.base import Order
+
+SQL = Path(__file__).parent / "sql"
+SUBMIT = (SQL / "simulated_submit.sql").read_text()
+LOOK_UP = (SQL / "simulated_look_up.sql").read_text()
+ADVANCE = """
+    UPDATE rails_simulatedtransfer
+    SET is_held = false, final_at = greatest(seen_at, clock_timestamp())
+    WHERE payout_id = %(payout_id)s AND is_held
+"""
+
+# How much longer than it said a late transfer takes.
+LATE_TIMES = 6
+STEERING = {1: "refuse", 2: "revert", 3: "hold", 4: "late"}
+FAILURES = {
+    "destination_rejected": "The network refused the transfer before taking it.",
+    "transfer_reverted": "The network took the transfer, and it failed there.",
+}
+
+
+class _Answer(NamedTuple):
+    """One row of simulated_look_up.sql, after its reference."""
+
+    said: str
+    progress: float
+    seen_at: datetime | None
+    expected_at: datetime | None
+    happened_at: datetime | None
+    failure_code: str
+
+
+class SimulatedRail:
+    """A rail whose outside world is a table. See base.Rail for the three verbs."""
+
+    name = "simulated"
+
+    def prepare(self, orders: Sequence[Order]) -> list[Prepared | RailRejected]:
+        """Name each order and write down what submit needs. Touches no rows."""
+        return [self._prepare_one(order) for order in orders]
+
+    def submit(self, batch: Sequence[Prepared]) -> list[Receipt]:
+        """Hand each over to the table, unless a fault strikes it.
+
+        Raises RuntimeError inside a database transaction.
+        """
+        if not batch:
+            return []
+        rows = _ask_outside(
+            SUBMIT,
+            sends=_json_list(batch),
+            seen_seconds=settings.SIMULATED_SEEN_SECONDS,
+            final_seconds=settings.SIMULATED_FINAL_SECONDS,
+            late_times=LATE_TIMES,
+        )
+        answers = {reference: (accepted, said) for reference, accepted, said in rows}
+        return [
+            Receipt(prepared.reference, accepted, {"said": said})
+            for prepared in batch
+            for accepted, said in (answers[prepared.reference],)
+        ]
+
+    def look_up(self, batch: Sequence[Prepared]) -> list[Sighting]:
+        """Ask the table what became of each, by the database's clock.
+
+        Raises RuntimeError inside a database transaction.
+        """
+        if not batch:
+            return []
+        rows = _ask_outside(LOOK_UP, references=[prepared.reference for prepared in batch])
+        answers = {reference: _Answer(*answer) for reference, *answer in rows}
+        return [_sighting(prepared, answers[prepared.reference]) for prepared in batch]
+
+    def _prepare_one(self, order: Order) -> Prepared | RailRejected:
+        asset, network = ASSETS.get(order.asset), NETWORKS.get(order.network)
+        if asset is None or network is None or network.code not in asset.networks:
+            return RailRejected(
+                f"{order.asset} does not live on {order.network}.",
+                failure_code="asset_not_on_network",
+            )
+        reference = _reference(order, network.family)
+        payload = {
+            "reference": reference,
+            "payout_id": order.payout_id.hex,
+            "leg": order.leg,
+            "livemode": order.livemode,
+            "network": order.network,
+            "asset": order.asset,
+            # A string: orjson writes no integer beyond 64 bits.
+            "units": str(order.units),
+            "destination": order.destination,
+            "fate": _fate(order, asset.scale),
+        }
+        return Prepared(self.name, order.network, reference, orjson.dumps(payload))
+
+
+def advance(payout_id: UUID) -> int:
+    """Let the held transfers of a payout arrive; returns how many there were."""
+    with connection.cursor() as cursor:
+        cursor.execute(ADVANCE, {"payout_id": payout_id.hex})
+        return int(cursor.rowcount)
+
+
+def _fate(order: Order, scale: int) -> str:
+    """What shall happen to an order, by its last two decimals. Live ones always arrive.
+
+    Of two legs only the last one is steered: the money must first get there.
+    """
+    if order.livemode or not order.is_last_leg:
+        return "deliver"
+    hundredths, rest = divmod(order.asked_units, 10 ** (scale - 2))
+    return STEERING.get(hundredths % 100, "deliver") if rest == 0 else "deliver"
+
+
+def _reference(order: Order, family: Family) -> str:
+    """The order's name in the shape of its network's hashes and signatures."""
+    seed = f"simulated rail|{order.payout_id.hex}|{order.leg}|{order.attempt}".encode()
+    match family:
+        case Family.EVM:
+            return f"0x{sha256(seed).hexdigest()}"
+        case Family.SOLANA:
+            return b58encode(sha512(seed).digest()).decode("ascii")
+        case _:
+            return sha256(seed).hexdigest()
+
+
+def _ask_outside(sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    # Durable: an outer transaction would roll the outside world back with itself, so
+    # Django refuses to begin inside one.
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
+def _json_list(batch: Sequence[Prepared]) -> str:
+    return (b"[" + b",".join(prepared.payload for prepared in batch) + b"]").decode()
+
+
+def _sighting(prepared: Prepared, answer: _Answer) -> Sighting:
+    needed = NETWORKS[prepared.network].final_confirmations
+    evidence: dict[str, Any] = {"said": answer.said}
+    if answer.happened_at is not None:
+        evidence["at"] = answer.happened_at.isoformat()
+    if answer.failure_code:
+        evidence["code"] = answer.failure_code
+    outcome = Outcome.UNKNOWN if answer.said == "silent" else Outcome(answer.said)
+    # The last confirmation is what makes it final, so it never shows before.
+    grown = needed if outcome is Outcome.FINAL else int((needed - 1) * answer.progress)
+    return Sighting(
+        outcome=outcome,
+        confirmations=grown,
+        confirmations_needed=needed,
+        evidence=evidence,
+        seen_at=answer.seen_at,
+        expected_at=answer.expected_at,
+        failure_code=answer.failure_code,
+        failure_message=FAILURES.get(answer.failure_code, ""),
+    )

@@ -1,0 +1,48 @@
+"""Making database sessions meet: threads that merely start together meet by luck."""
+
+from threading import Thread
+from time import monotonic, sleep
+
+import pytest
+from django.db import connection
+
+SECONDS_MAX = 10
+WAITING_FOR_ME = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))
+"""
+
+
+class Session:
+    """Runs one call on a connection of its own, in a thread."""
+
+    def __init__(self, call):
+        self.call, self.result, self.error = call, None, None
+        self.thread = Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        try:
+            self.result = self.call()
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits
+            self.error = error
+        finally:
+            connection.close()
+
+    def wait(self):
+        self.thread.join(SECONDS_MAX)
+        assert not self.thread.is_alive()
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+def wait_until_somebody_waits_for_me():
+    deadline = monotonic() + SECONDS_MAX
+    while monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute(WAITING_FOR_ME)
+            if cursor.fetchone()[0]:
+                return
+        sleep(0.01)
+    pytest.fail("nobody waited: nothing is locked")

@@ -1,0 +1,147 @@
+"""One suite for every rail: what the engine relies on, whatever the outside is.
+
+Goal: a rail is added by a row in PAYOUT_RAILS and must pass this. Method: the same verbs,
+repeated and reordered as a worker that keeps dying would repeat them.
+"""
+
+import re
+from dataclasses import replace
+
+import pytest
+from django.conf import settings
+from django.db import transaction
+
+from engine.rails.base import Outcome, Prepared, rail_named
+from engine.rails.errors import RailRejected
+from engine.rails.models import SimulatedTransfer
+from engine.rails.networks import NETWORKS, Family
+
+SHAPES = {
+    Family.EVM: re.compile(r"0x[0-9a-f]{64}\Z"),
+    Family.SOLANA: re.compile(r"[1-9A-HJ-NP-Za-km-z]{86,88}\Z"),
+    Family.TRON: re.compile(r"[0-9a-f]{64}\Z"),
+}
+CARRYING = [code for code, network in NETWORKS.items() if network.family in SHAPES]
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(params=sorted(settings.PAYOUT_RAILS))
+def rail(request):
+    return rail_named(request.param)
+
+
+@pytest.fixture
+def prepare(rail, order):
+    def make(**changes):
+        (prepared,) = rail.prepare([order(**changes)])
+        assert isinstance(prepared, Prepared)
+        return prepared
+
+    return make
+
+
+def test_a_rail_is_known_by_its_name(rail):
+    assert rail_named(rail.name) is rail
+
+
+@pytest.mark.parametrize("network", CARRYING)
+def test_a_reference_has_its_network_s_own_shape(prepare, network):
+    prepared = prepare(network=network)
+
+    assert SHAPES[NETWORKS[network].family].match(prepared.reference)
+
+
+def test_preparing_again_gives_the_same_reference_and_payload(rail, order):
+    orders = [order() for _ in range(3)]
+
+    assert rail.prepare(orders) == rail.prepare(orders)
+    assert rail.prepare(orders)[::-1] == rail.prepare(orders[::-1])
+
+
+@pytest.mark.parametrize("change", [{"leg": 2}, {"attempt": 2}])
+def test_another_leg_or_attempt_has_another_reference(rail, order, change):
+    one = order()
+
+    first, second = rail.prepare([one, replace(one, **change)])
+
+    assert first.reference != second.reference
+
+
+def test_preparing_touches_no_rows(rail, order, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        rail.prepare([order(), order()])
+
+
+@pytest.mark.parametrize(
+    "change", [{"network": "bitcoin"}, {"network": "moon"}, {"asset": "BTC"}]
+)
+def test_an_order_that_no_network_takes_is_rejected_in_its_place(rail, order, change):
+    good, bad = rail.prepare([order(), order(**change)])
+
+    assert isinstance(good, Prepared)
+    assert isinstance(bad, RailRejected)
+    assert bad.failure_code == "asset_not_on_network"
+
+
+def test_answers_come_in_the_order_of_the_questions(rail, order):
+    batch = rail.prepare([order() for _ in range(5)])
+
+    receipts = rail.submit(batch)
+
+    assert [receipt.reference for receipt in receipts] == [
+        prepared.reference for prepared in batch
+    ]
+    assert [receipt.accepted for receipt in receipts] == [True] * 5
+
+
+def test_an_empty_batch_asks_nothing(rail, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert (rail.prepare([]), rail.submit([]), rail.look_up([])) == ([], [], [])
+
+
+@pytest.mark.usefixtures("at_once")
+def test_the_same_reference_twice_pays_once(rail, prepare):
+    prepared = prepare()
+
+    rail.submit([prepared])
+    rail.submit([prepared, prepared])
+    rail.submit([prepared])
+
+    assert [sighting.outcome for sighting in rail.look_up([prepared, prepared])] == [
+        Outcome.FINAL,
+        Outcome.FINAL,
+    ]
+    assert SimulatedTransfer.objects.arrived().count() == 1
+
+
+def test_what_was_never_submitted_is_unknown_and_not_dead(rail, prepare):
+    (sighting,) = rail.look_up([prepare()])
+
+    assert sighting.outcome is Outcome.UNKNOWN
+    assert (sighting.seen_at, sighting.expected_at, sighting.failure_code) == (
+        None,
+        None,
+        "",
+    )
+
+
+@pytest.mark.usefixtures("at_once")
+def test_what_is_final_stays_final_and_says_the_same(rail, prepare):
+    prepared = prepare()
+    rail.submit([prepared])
+
+    first = rail.look_up([prepared])
+    rail.submit([prepared])
+
+    assert rail.look_up([prepared]) == first
+    assert first[0].confirmations == first[0].confirmations_needed > 0
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("verb", ["submit", "look_up"])
+def test_the_outside_is_never_asked_inside_a_transaction(rail, prepare, verb):
+    prepared = prepare()
+
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+        getattr(rail, verb)([prepared])
