@@ -73,7 +73,7 @@ def install(lock: str, *, command: str) -> None:
         if not (_install_with_uv(lock, log, step) or _install_with_pip(lock, log, step)):
             raise Stop(
                 "The wheels could not be installed; the installer's last words:"
-                + say.last_lines(log),
+                + say.last_lines(log, count=2),
                 then=f"check the network, then run bin/{command} again",
             )
         step.note = f"{count} locked, hashes checked"
@@ -152,6 +152,7 @@ def _run(
         "UV_NO_CONFIG": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_INPUT": "1",
+        "PIP_RETRIES": "2",
         "PIP_USER": "0",
         "PIP_ROOT_USER_ACTION": "ignore",
         "PIP_REQUIRE_VIRTUALENV": "0",

