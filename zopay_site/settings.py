@@ -24,9 +24,9 @@ DEBUG = env.bool("DEBUG", default=False)
 ZOPAY_DEMO = env.bool("ZOPAY_DEMO", default=False)
 ZOPAY_PORT = env.int("ZOPAY_PORT", default=8000)
 ZOPAY_HOME = Path(env.str("ZOPAY_HOME", default=str(BASE_DIR / ".zopay")))
-ZOPAY_PUBLIC_URL = env.str(
-    "ZOPAY_PUBLIC_URL", default=f"http://127.0.0.1:{ZOPAY_PORT}"
-).rstrip("/")
+ZOPAY_PUBLIC_URL = env.str("ZOPAY_PUBLIC_URL", default=f"http://127.0.0.1:{ZOPAY_PORT}").rstrip(
+    "/"
+)
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS",
     default=[urlsplit(ZOPAY_PUBLIC_URL).hostname or "", "127.0.0.1", "localhost"],
@@ -80,6 +80,7 @@ ROOT_URLCONF = "zopay_site.urls"
 WSGI_APPLICATION = "zopay_site.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
+    "zopay_site",
     "engine.common",
     "engine.partners",
     "engine.ledger",
@@ -104,7 +105,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "zopay_site.middleware.RequestId",
     "zopay_site.middleware.RefuseStrangeRequests",
-    "zopay_site.middleware.Security",
+    "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "zopay_site.middleware.Sessions",
     "zopay_site.middleware.Locale",
@@ -180,9 +181,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 # --- REST ------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "engine.partners.authentication.ApiKeyAuthentication"
-    ],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["engine.partners.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": [],
     "DEFAULT_PARSER_CLASSES": ["engine.common.api.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["engine.common.api.OrjsonRenderer"],
@@ -263,9 +262,7 @@ UNFOLD = {
         "navigation": [
             {
                 "title": "Day",
-                "items": [
-                    {"title": "At a glance", "link": reverse_lazy("admin:index")}
-                ],
+                "items": [{"title": "At a glance", "link": reverse_lazy("admin:index")}],
             }
         ],
     },

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from engine.common import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from typing import IO
 
     from django.http import HttpRequest
@@ -65,9 +65,7 @@ def parse_json(body: bytes) -> Any:
         # UTF-8 cannot write; the round trip finds them at any depth.
         plain = orjson.dumps(parsed)
     except (ValueError, RecursionError, orjson.JSONEncodeError) as error:
-        detail = (
-            error.args[0] if isinstance(error, _Refused) else "The body is not JSON."
-        )
+        detail = error.args[0] if isinstance(error, _Refused) else "The body is not JSON."
         raise errors.InvalidInput(str(detail)) from None
     if b"\\u0000" in plain:
         raise errors.InvalidInput("The body contains a NUL character.")
@@ -123,21 +121,22 @@ class OrjsonRenderer(BaseRenderer):
 class OneNegotiation(BaseContentNegotiation):
     """One parser and one renderer: negotiating between one is a waste of 75 µs."""
 
-    def select_parser(self, request: Request, parsers: Sequence[Any]) -> Any:
+    def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
         content_type = (request.content_type or "").partition(";")[0].strip().lower()
         if content_type != "application/json":
             raise errors.UnsupportedMediaType(
                 "Send the body as Content-Type: application/json."
             )
-        return parsers[0]
+        return next(iter(parsers))
 
     def select_renderer(
         self,
         request: Request,  # noqa: ARG002 - DRF's signature
-        renderers: Sequence[Any],
+        renderers: Iterable[Any],
         format_suffix: str | None = None,  # noqa: ARG002 - as above
     ) -> tuple[Any, str]:
-        return renderers[0], renderers[0].media_type
+        renderer = next(iter(renderers))
+        return renderer, renderer.media_type
 
 
 def respond_to_error(error: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -148,7 +147,7 @@ def respond_to_error(error: Exception, context: Mapping[str, Any]) -> Response |
     refusal = _as_refusal(error)
     if refusal is None:
         return None
-    request = context["request"]._request  # noqa: SLF001 - DRF's own name for it
+    request = context["request"]._request
     response = Response(
         problem(refusal, request),
         status=refusal.http_status,
@@ -159,9 +158,7 @@ def respond_to_error(error: Exception, context: Mapping[str, Any]) -> Response |
     return response
 
 
-def problem_response(
-    refusal: errors.RequestRefused, request: HttpRequest
-) -> HttpResponse:
+def problem_response(refusal: errors.RequestRefused, request: HttpRequest) -> HttpResponse:
     """The same problem document, for code that runs outside DRF."""
     return HttpResponse(
         orjson.dumps(problem(refusal, request)),

@@ -64,9 +64,7 @@ class Unauthorized(RequestRefused):
     title = "No valid API key"
 
     def __init__(self) -> None:
-        super().__init__(
-            "Send a valid API key in the Authorization header: Bearer sk_test_…"
-        )
+        super().__init__("Send a valid API key in the Authorization header: Bearer sk_test_…")
 
     @property
     def headers(self) -> dict[str, str]:

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
 # Keys, tokens and full phone numbers, wherever in a line they turn up.
-SECRETS = re.compile(
-    r"\b(sk_(?:live|test)_|tk_(?:live|test)_|zk_|whsec_)[A-Za-z0-9+/=]+"
-)
+SECRETS = re.compile(r"\b(sk_(?:live|test)_|tk_(?:live|test)_|zk_|whsec_)[A-Za-z0-9+/=]+")
 
 
 def mask_secrets(

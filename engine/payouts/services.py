@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import InternalError, connection, transaction
 
 from engine.common.ids import public_id
-from engine.common.queue import nudge
+from engine.common.queue import after_commit
 from engine.ledger import accounts
 from engine.ledger.errors import InsufficientFunds
 from engine.ledger.services import Move, move_many
@@ -84,7 +84,7 @@ def execute_quote(
     )
     match outcome:
         case "executed":
-            nudge("payouts.drain")
+            after_commit("payouts.drain")
             return Execution(status, bytes(body), is_replay=False)
         case "replayed":
             return Execution(status, bytes(body), is_replay=True)
@@ -154,7 +154,10 @@ class Moved:
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Moved:
-        return cls(*row[:5], int(row[5]), int(row[6]), *row[7:])
+        key, asset, livemode, source, target, sent, received, available, held = row
+        return cls(
+            key, asset, livemode, source, target, int(sent), int(received), available, held
+        )
 
     @property
     def is_bridged(self) -> bool:

@@ -166,7 +166,8 @@ def _network_seconds(network: str) -> int:
 
 def _due_seconds(sighting: Sighting, now: datetime) -> float:
     """Look again when it should be final, within sensible bounds."""
+    soonest: float = settings.LOOK_UP_SECONDS
     if sighting.outcome is not Outcome.SEEN or sighting.expected_at is None:
-        return settings.LOOK_UP_SECONDS
+        return soonest
     until = (sighting.expected_at - now).total_seconds()
-    return min(max(until, settings.LOOK_UP_SECONDS), LOOK_UP_SECONDS_MAX)
+    return min(max(until, soonest), LOOK_UP_SECONDS_MAX)
