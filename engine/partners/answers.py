@@ -112,7 +112,7 @@ def stored(
     return None if row is None else _same_request(row, fingerprint)
 
 
-def store(  # noqa: PLR0913 - each is a column
+def store(
     *,
     partner_id: UUID,
     livemode: bool,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class PartnersConfig(AppConfig):
@@ -10,5 +11,7 @@ class PartnersConfig(AppConfig):
     label = "partners"
 
     def ready(self) -> None:
-        """Tell drf-spectacular of our keys; a class it never imports it cannot find."""
-        from engine.partners import authentication_schema  # noqa: F401
+        """Tell drf-spectacular of our keys, and Django whom to give permissions."""
+        from engine.partners import authentication_schema, groups  # noqa: F401
+
+        post_migrate.connect(groups.grant, dispatch_uid="partners.groups.grant")

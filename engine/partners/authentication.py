@@ -56,7 +56,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
         Raises Unauthorized, and PartnerNotApproved for a live key before its time.
         """
-        caller = authenticate(request._request)  # noqa: SLF001 - DRF's own name for it
+        caller = authenticate(request._request)
         return caller, caller
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's signature

@@ -28,7 +28,7 @@ HOUR, DAY = 3600, 86_400
 OLD_KEY_LIVES_SECONDS = (0, HOUR, DAY, 7 * DAY)
 
 
-def mint_key(  # noqa: PLR0913 - what a key is made of
+def mint_key(
     *,
     partner: Partner,
     livemode: bool,
