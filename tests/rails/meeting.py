@@ -7,9 +7,10 @@ import pytest
 from django.db import connection
 
 SECONDS_MAX = 10
+# From pg_locks, since pg_stat_activity shows a transaction the same sessions until its end.
 WAITING_FOR_ME = """
-    SELECT count(*) FROM pg_stat_activity
-    WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))
+    SELECT count(*) FROM pg_locks
+    WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))
 """
 
 
