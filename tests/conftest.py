@@ -3,6 +3,8 @@
 import pytest
 from django.db.backends.postgresql.operations import DatabaseOperations
 
+from tests.cast import FUNDS_UNITS, Api, drain_once, fund
+
 # What migrations put there and every test relies on; the flush between tests that really
 # commit leaves it alone.
 SEEDS = {
@@ -55,3 +57,106 @@ def django_db_setup(django_db_setup, django_db_blocker):
                 END LOOP;
             END $$
         """)
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered():
+    """Each test meets caches as a new process does."""
+    from engine.partners.key_cache import forget_keys
+    from engine.payouts.pricing import forget_prices
+
+    forget_keys()
+    forget_prices()
+
+
+@pytest.fixture
+def fee_schedule(db):
+    from engine.partners.models import FeeSchedule
+
+    return FeeSchedule.objects.order_by("pk").first()
+
+
+@pytest.fixture
+def acme(fee_schedule):
+    """The partner every story is about."""
+    from engine.partners.models import Partner
+
+    return Partner.objects.create(name="Acme", is_approved=True, fee_schedule=fee_schedule)
+
+
+@pytest.fixture
+def other(fee_schedule):
+    """A partner who must never learn that Acme exists."""
+    from engine.partners.models import Partner
+
+    return Partner.objects.create(name="Other", is_approved=True, fee_schedule=fee_schedule)
+
+
+@pytest.fixture
+def mint():
+    """Makes a key of every scope, or of those given; returns its text."""
+    from engine.partners.models import ALL_SCOPES
+    from engine.partners.services import mint_key
+
+    def make(partner, *, livemode, scopes=ALL_SCOPES, **options):
+        return mint_key(
+            partner=partner, livemode=livemode, name="tests", scopes=scopes, **options
+        )[1]
+
+    return make
+
+
+@pytest.fixture
+def funded(acme):
+    """Acme's user-1 holds 1,000 USDT on Ethereum, in live mode and in test mode."""
+    for livemode in (True, False):
+        fund(acme, livemode=livemode, units=FUNDS_UNITS)
+    return acme
+
+
+@pytest.fixture
+def live_api(funded, mint):
+    return Api(mint(funded, livemode=True), livemode=True)
+
+
+@pytest.fixture
+def test_api(funded, mint):
+    return Api(mint(funded, livemode=False), livemode=False)
+
+
+@pytest.fixture(params=["live", "test"])
+def api(request):
+    """Either mode: what is asked of it must hold in both."""
+    return request.getfixturevalue(f"{request.param}_api")
+
+
+@pytest.fixture
+def other_live_api(other, mint):
+    return Api(mint(other, livemode=True), livemode=True)
+
+
+@pytest.fixture
+def other_test_api(other, mint):
+    return Api(mint(other, livemode=False), livemode=False)
+
+
+@pytest.fixture
+def rail_at_once(settings):
+    """The simulated outside sees and settles the moment it accepts."""
+    settings.SIMULATED_SEEN_SECONDS = 0
+    settings.SIMULATED_FINAL_SECONDS = 0
+
+
+@pytest.fixture
+def finish(rail_at_once):
+    """Lets workers pass until every payout has ended."""
+    from engine.payouts.models import Payout
+
+    def run():
+        for _ in range(12):
+            if not Payout.objects.filter(finished_at__isnull=True).exists():
+                return
+            drain_once()
+        pytest.fail("a payout did not end")
+
+    return run
