@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         key, text = mint_key(
-            partner=_partner(options["partner"]),
+            partner=partner_named(options["partner"]),
             livemode=options["mode"] == "live",
             name=options["name"],
             scopes=ALL_SCOPES,
@@ -40,7 +40,8 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(told) if options["json"] else text)
 
 
-def _partner(named: str) -> Partner:
+def partner_named(named: str) -> Partner:
+    """Find the partner called `named`, or with that id. Raises CommandError."""
     try:
         return Partner.objects.get(pk=UUID(named))
     except ValueError:
