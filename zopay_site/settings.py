@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import environ
 from django.templatetags.static import static
-from django.urls import reverse_lazy
 
 from engine.common.logging import logging_for
 
@@ -250,20 +249,19 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }
+
+
+def _may_view(permission: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: request.user.has_perm(permission)
+
+
+# Whoever logs in without having asked for a page; only staff ever do.
+LOGIN_REDIRECT_URL = "admin:index"
 UNFOLD = {
     "SITE_TITLE": "Zopay",
     "SITE_HEADER": "Zopay",
     "SITE_URL": "/",
     "SHOW_HISTORY": True,
     "STYLES": [lambda _request: static("admin.css")],
-    "SIDEBAR": {
-        "show_search": True,
-        "show_all_applications": True,
-        "navigation": [
-            {
-                "title": "Day",
-                "items": [{"title": "At a glance", "link": reverse_lazy("admin:index")}],
-            }
-        ],
-    },
+    "SIDEBAR": {"show_search": True, "show_all_applications": True},
 }

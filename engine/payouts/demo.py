@@ -90,7 +90,7 @@ def _partner(name: str) -> dict[str, Any]:
         name=name,
         defaults={
             "is_approved": True,
-            "fee_schedule": FeeSchedule.objects.order_by("pk").first(),
+            "fee_schedule": FeeSchedule.objects.earliest("pk"),
         },
     )
     keys = {

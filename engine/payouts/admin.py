@@ -1,0 +1,217 @@
+"""What staff may see of payouts, and the prices and guards they may set.
+
+Payouts, quotes and deposits are read-only: money moves through services, like everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.utils.html import format_html
+from unfold.admin import ModelAdmin, TabularInline
+
+from engine.common.reading import ReadOnly
+from engine.common.units import format_units, format_usd
+from engine.payouts import models
+from engine.payouts.links import tracking_url
+from engine.payouts.pricing import forget_prices
+from engine.rails.networks import ASSETS
+
+if TYPE_CHECKING:
+    from django.db.models import Model, QuerySet
+    from django.http import HttpRequest
+
+
+def _amount(units: int, asset: str) -> str:
+    return f"{format_units(units, scale=ASSETS[asset].scale)} {asset}"
+
+
+class PayoutEventInline(ReadOnly, TabularInline):  # type: ignore[misc]
+    model = models.PayoutEvent
+    fields = ("number", "status", "network", "reference", "happened_at")
+
+
+class TermsAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
+    """What a quote and its payout have in common."""
+
+    list_select_related = ("partner", "end_user")
+    # People search by what a partner sends them: an id of ours or an address.
+    search_fields = ("destination", "end_user__external_ref__exact")
+    search_help_text = "An id (pay_… or qt_…), a destination, or an external_ref"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find by a public id as well, which is no column."""
+        digits = search_term.strip().partition("_")[2][:32]
+        try:
+            found = queryset.filter(pk=digits) if digits else queryset.none()
+            if found.exists():
+                return found, False
+        except ValueError:
+            pass
+        results: tuple[QuerySet[Any], bool] = super().get_search_results(
+            request, queryset, search_term
+        )
+        return results
+
+    @admin.display(description="mode")
+    def mode(self, terms: Any) -> str:
+        return "live" if terms.livemode else "test"
+
+    @admin.display(description="sends")
+    def sends(self, terms: Any) -> str:
+        return _amount(terms.units_sent, terms.asset)
+
+    @admin.display(description="arrives")
+    def arrives(self, terms: Any) -> str:
+        return _amount(terms.units_received, terms.asset)
+
+    @admin.display(description="route")
+    def route(self, terms: Any) -> str:
+        if terms.from_network == terms.to_network:
+            return str(terms.to_network)
+        return f"{terms.from_network} → {terms.to_network}"
+
+
+@admin.register(models.Payout)
+class PayoutAdmin(TermsAdmin):
+    list_display = (
+        "public_id", "partner", "mode", "status", "sends", "arrives", "route", "created_at"
+    )  # fmt: skip
+    list_filter = ("status", "needs_review", "livemode", "asset", "to_network", "partner")
+    date_hierarchy = "created_at"
+    inlines = (PayoutEventInline,)
+    fields = (
+        ("public_id", "status", "mode"),
+        ("partner", "end_user", "door"),
+        ("sends", "arrives", "route"),
+        ("destination", "rail", "leg"),
+        ("failure_code", "needs_review"),
+        ("created_at", "promised_at", "estimated_delivery_at"),
+        ("finished_at", "due_at"),
+        "tracking_page",
+    )
+
+    @admin.display(description="tracking page")
+    def tracking_page(self, payout: models.Payout) -> str:
+        url = tracking_url(payout.id)
+        return format_html('<a href="{}">{}</a>', url, url)
+
+
+@admin.register(models.Quote)
+class QuoteAdmin(TermsAdmin):
+    list_display = (
+        "shown_id", "partner", "mode", "sends", "arrives", "fee", "route", "expires_at",
+        "used_at",
+    )  # fmt: skip
+    list_filter = ("livemode", "asset", "to_network", "partner")
+    date_hierarchy = "created_at"
+    fields = (
+        ("shown_id", "mode"),
+        ("partner", "end_user", "door"),
+        ("sends", "arrives", "route"),
+        ("fee", "network_fee", "provider_fee", "zopay_fee"),
+        ("destination", "estimated_seconds"),
+        ("created_at", "expires_at", "used_at"),
+    )
+
+    @admin.display(description="id")
+    def shown_id(self, quote: models.Quote) -> str:
+        # Without its signature: whoever reads this page cannot execute the quote.
+        return f"qt_{quote.id.hex}"
+
+    @admin.display(description="fee, USD")
+    def fee(self, quote: models.Quote) -> str:
+        return format_usd(quote.fee_usd_micros)
+
+    @admin.display(description="of it network")
+    def network_fee(self, quote: models.Quote) -> str:
+        return format_usd(quote.network_fee_usd_micros)
+
+    @admin.display(description="of it provider")
+    def provider_fee(self, quote: models.Quote) -> str:
+        return format_usd(quote.provider_fee_usd_micros)
+
+    @admin.display(description="of it Zopay")
+    def zopay_fee(self, quote: models.Quote) -> str:
+        return format_usd(quote.zopay_fee_usd_micros)
+
+
+@admin.register(models.Deposit)
+class DepositAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
+    list_display = (
+        "public_id", "partner", "livemode", "amount", "network", "status", "created_at"
+    )  # fmt: skip
+    list_filter = ("status", "livemode", "asset", "network", "partner")
+    list_select_related = ("partner",)
+    search_fields = ("reference__exact", "end_user__external_ref__exact")
+    date_hierarchy = "created_at"
+
+    @admin.display(description="amount")
+    def amount(self, deposit: models.Deposit) -> str:
+        return _amount(deposit.units, deposit.asset)
+
+
+@admin.register(models.Holding)
+class HoldingAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
+    list_display = ("end_user", "asset", "network")
+    list_filter = ("asset", "network")
+    list_select_related = ("end_user",)
+    search_fields = ("end_user__external_ref__exact",)
+
+
+class PriceAdmin(ModelAdmin):  # type: ignore[misc]
+    """A price an operator edits; quotes in this process take it at once, others soon."""
+
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        forget_prices()
+
+
+@admin.register(models.AssetPrice)
+class AssetPriceAdmin(PriceAdmin):
+    list_display = ("asset", "usd", "as_of")
+
+    @admin.display(description="USD for one")
+    def usd(self, price: models.AssetPrice) -> str:
+        return format_usd(price.usd_micros)
+
+
+@admin.register(models.NetworkFee)
+class NetworkFeeAdmin(PriceAdmin):
+    list_display = ("network", "usd", "seconds", "is_enabled", "as_of")
+    list_filter = ("is_enabled",)
+
+    @admin.display(description="USD for a transfer")
+    def usd(self, fee: models.NetworkFee) -> str:
+        return format_usd(fee.transfer_usd_micros)
+
+
+@admin.register(models.BridgeFee)
+class BridgeFeeAdmin(PriceAdmin):
+    list_display = ("__str__", "usd", "basis_points", "seconds", "is_enabled", "as_of")
+    list_filter = ("is_enabled", "from_network", "to_network")
+
+    @admin.display(description="USD for a crossing")
+    def usd(self, fee: models.BridgeFee) -> str:
+        return format_usd(fee.fixed_usd_micros)
+
+
+@admin.register(models.Freeze)
+class FreezeAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
+    """Set and lifted by the commands `freeze` and `unfreeze`."""
+
+    list_display = ("__str__", "set_at", "lifted_at")
+
+
+@admin.register(models.Limit)
+class LimitAdmin(ModelAdmin):  # type: ignore[misc]
+    list_display = ("__str__", "payout_usd_micros_max", "day_usd_micros_max")
+
+
+@admin.register(models.BlockedDestination)
+class BlockedDestinationAdmin(ModelAdmin):  # type: ignore[misc]
+    list_display = ("destination", "reason", "added_at")
+    search_fields = ("destination",)
