@@ -249,12 +249,6 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }
-
-
-def _may_view(permission: str) -> Callable[[HttpRequest], bool]:
-    return lambda request: request.user.has_perm(permission)
-
-
 # Whoever logs in without having asked for a page; only staff ever do.
 LOGIN_REDIRECT_URL = "admin:index"
 UNFOLD = {

@@ -11,9 +11,17 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from engine.common.units import format_usd
+from engine.partners import admin_staff  # noqa: F401 - registers its pages
 from engine.partners.admin_keys import KeyActions
 from engine.partners.forms import PartnerForm
-from engine.partners.models import ApiKey, EndUser, FeeSchedule, KeyState, Partner
+from engine.partners.models import (
+    ALL_SCOPES,
+    ApiKey,
+    EndUser,
+    FeeSchedule,
+    KeyState,
+    Partner,
+)
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -153,7 +161,7 @@ class ApiKeyAdmin(KeyActions, ReadOnly):
 
     @admin.display(description="Scopes")
     def scope_list(self, key: ApiKey) -> str:
-        return ", ".join(key.scopes)
+        return "all" if set(key.scopes) == set(ALL_SCOPES) else ", ".join(key.scopes)
 
     @admin.display(description="Networks")
     def network_list(self, key: ApiKey) -> str:
