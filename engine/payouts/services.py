@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import InternalError, connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from engine.common.ids import public_id
 from engine.common.queue import after_commit
@@ -98,7 +98,7 @@ def _call_execute(arguments: list[Any]) -> tuple[str, int, Any, UUID]:
         with connection.cursor() as cursor:
             cursor.execute(EXECUTE, arguments)
             row: tuple[str, int, Any, UUID] = cursor.fetchone()
-    except InternalError as error:
+    except DatabaseError as error:
         if getattr(error.__cause__, "sqlstate", None) == KEY_TAKEN_MEANWHILE:
             raise IdempotencyConflict from None
         raise

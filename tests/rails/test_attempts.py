@@ -11,7 +11,7 @@ from engine.rails.attempts import (
 )
 from engine.rails.models import Attempt, AttemptState, EvidenceKind, SendEvidence
 from engine.rails.simulated import SimulatedRail
-from tests.rails.meeting import Session, wait_until_somebody_waits_for_me
+from tests.meeting import Session, wait_until_somebody_waits_for_me
 
 pytestmark = pytest.mark.django_db
 

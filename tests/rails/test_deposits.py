@@ -11,7 +11,7 @@ from engine.rails.deposits import deposit_address_for
 from engine.rails.errors import AssetNotOnNetwork, AssetUnknown, NetworkUnknown
 from engine.rails.models import DepositAddress
 from engine.rails.networks import ASSETS
-from tests.rails.meeting import Session, wait_until_somebody_waits_for_me
+from tests.meeting import Session, wait_until_somebody_waits_for_me
 
 PLACES = [(asset, network) for asset in ASSETS.values() for network in asset.networks]
 

@@ -13,7 +13,7 @@ from engine.rails.models import (
     SendEvidence,
     SimulatedTransfer,
 )
-from tests.rails.meeting import Session, wait_until_somebody_waits_for_me
+from tests.meeting import Session, wait_until_somebody_waits_for_me
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from engine.rails.base import Outcome
 from engine.rails.models import FaultKind, SimulatedFault, SimulatedTransfer
 from engine.rails.simulated import SimulatedRail, advance
-from tests.rails.meeting import Session, wait_until_somebody_waits_for_me
+from tests.meeting import Session, wait_until_somebody_waits_for_me
 
 RAIL = SimulatedRail()
 

@@ -6,8 +6,10 @@
 -- comes before all of them. Two calls for one quote meet on the quote's row.
 
 -- Why a payout may not leave now; NULL when it may. Three tables that are nearly empty.
+-- VOLATILE, since a STABLE function keeps its caller's snapshot: having waited for another
+-- execute of the same partner, it would not see what that one spent.
 CREATE OR REPLACE FUNCTION payouts_objection(q payouts_quote) RETURNS text
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     v_limit payouts_limit;
     v_spent numeric;
