@@ -56,10 +56,11 @@ def become_nobody(owned: str) -> None:
     """Change user for good, keeping the one right to pass through closed folders."""
     give(owned, nobody := uid_of_nobody())
     os.setgroups([])
-    os.setresgid(NOBODY, NOBODY, NOBODY)
     if not IS_LINUX:
-        os.setresuid(nobody, nobody, nobody)
+        os.setgid(pwd.getpwuid(nobody).pw_gid)
+        os.setuid(nobody)
         return
+    os.setresgid(NOBODY, NOBODY, NOBODY)
     kernel("prctl", PR_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setresuid(nobody, nobody, nobody)
     one = 1 << CAP_DAC_OVERRIDE

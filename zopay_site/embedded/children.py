@@ -40,6 +40,8 @@ class Child:
         """Still running. Does not reap, so that its group can still be named by its pid."""
         if self.popen.returncode is not None:
             return False
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13
+            return self.popen.poll() is None
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PID, self.pid, flags) is None
 

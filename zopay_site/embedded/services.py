@@ -31,24 +31,33 @@ def add_all(
     supervisor: Supervisor, *, home: Path, environment: Mapping[str, str], port: int
 ) -> None:
     """Start worker, beat and web, so that they end as web, beat, worker."""
-    cores = min(os.cpu_count() or 1, 2)
-    worker = [*CELERY, "worker", "--concurrency", "2", "--loglevel", "INFO", *ALONE]
-    # An empty pid file name: ours are better, since beat's own survives a kill -9.
-    beat = [*CELERY, "beat", "--pidfile", "", "--schedule", str(home / "celerybeat-schedule")]
-    web = [sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws"]
-    web += ["--host", ports.LOOPBACK, "--port", str(port), "--log-level", "warning"]
-    # Two programs with one thread each beat one with many (design: performance).
-    web += ["--workers", str(cores), "--blocking-threads", "1", "--respawn-failed-workers"]
-    web += ["--workers-kill-timeout", "5", "zopay_site.wsgi:application"]
 
     def start(name: str, line: list[str]) -> Callable[[], Child]:
         return lambda: children.start(
             name, line, home=home, environment=environment, folder=ROOT
         )
 
-    supervisor.add("worker", start("worker", worker))
-    supervisor.add("beat", start("beat", beat), patience=5.0)
-    supervisor.add("web", start("web", web))
+    supervisor.add("worker", start("worker", worker_line()))
+    supervisor.add("beat", start("beat", beat_line(home)), patience=5.0)
+    supervisor.add("web", start("web", web_line(port)))
+
+
+def worker_line() -> list[str]:
+    return [*CELERY, "worker", "--concurrency", "2", "--loglevel", "INFO", *ALONE]
+
+
+def beat_line(home: Path) -> list[str]:
+    # An empty pid file name: ours are better, since beat's own survives a kill -9.
+    return [*CELERY, "beat", "--pidfile", "", "--schedule", str(home / "celerybeat-schedule")]
+
+
+def web_line(port: int) -> list[str]:
+    cores = min(os.cpu_count() or 1, 2)
+    line = [sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws"]
+    line += ["--host", ports.LOOPBACK, "--port", str(port), "--log-level", "warning"]
+    # Two programs with one thread each serve a fifth more than one with many.
+    line += ["--workers", str(cores), "--blocking-threads", "1", "--respawn-failed-workers"]
+    return [*line, "--workers-kill-timeout", "5", "zopay_site.wsgi:application"]
 
 
 def wait_until_ready(supervisor: Supervisor, *, home: Path, base: str, step: Step) -> None:
