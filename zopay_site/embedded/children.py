@@ -68,7 +68,7 @@ class Child:
         return f"status {status}" if status >= 0 else signal.Signals(-status).name
 
 
-def start(  # noqa: PLR0913
+def start(
     name: str,
     command: Sequence[str],
     *,
