@@ -7,7 +7,7 @@ crash after any line leaves something that can be looked up by name.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 from django.conf import settings
@@ -16,9 +16,10 @@ from django.db import connection, transaction
 from engine.payouts import services
 from engine.payouts.models import Freeze, Payout
 from engine.payouts.states import Status
-from engine.rails.base import Order, Prepared, Receipt, rail_named
+from engine.rails.attempts import note_evidence, open_attempts
+from engine.rails.base import Order, Prepared, rail_named
 from engine.rails.errors import RailRejected, RailUnavailable
-from engine.rails.models import Attempt, SendEvidence
+from engine.rails.models import Attempt, EvidenceKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ FROZEN_SECONDS = 5.0
 LIVE_ATTEMPTS = """
 SELECT a.id, a.payout_id, a.leg, a.rail, a.network, a.reference, a.payload, a.created_at,
        sent.at < clock_timestamp() - make_interval(secs => %(resubmit)s) OR sent.at IS NULL,
-       seen.body, p.status, p.livemode, p.from_network, p.to_network,
+       p.status, p.livemode, p.from_network, p.to_network,
        p.estimated_delivery_at
 FROM rails_attempt a
 JOIN payouts_payout p ON p.id = a.payout_id AND p.leg = a.leg
@@ -41,10 +42,6 @@ LEFT JOIN LATERAL (
     SELECT at FROM rails_sendevidence e WHERE e.attempt_id = a.id AND e.kind = 'submit'
     ORDER BY e.id DESC LIMIT 1
 ) sent ON true
-LEFT JOIN LATERAL (
-    SELECT body FROM rails_sendevidence e WHERE e.attempt_id = a.id AND e.kind = 'look_up'
-    ORDER BY e.id DESC LIMIT 1
-) seen ON true
 WHERE a.payout_id = ANY(%(ids)s::uuid[]) AND a.state = 'live'
 ORDER BY a.id
 """
@@ -60,7 +57,6 @@ class Sent:
     prepared: Prepared
     created_at: datetime
     is_due_to_submit: bool
-    last_seen: Any
     status: str
     livemode: bool
     from_network: str
@@ -114,28 +110,18 @@ def _without_attempt(payout_ids: Sequence[UUID]) -> list[Payout]:
 def _prepare_on(rail: str, payouts: list[Payout]) -> None:
     orders = [order_for(payout) for payout in payouts]
     outcomes = rail_named(rail).prepare(orders)
-    refused, attempts = [], []
+    refused, sends = [], []
     for payout, order, outcome in zip(payouts, orders, outcomes, strict=True):
         if isinstance(outcome, RailRejected):
             refused.append(services.Step(payout.id, failure_code=outcome.failure_code))
         else:
-            attempts.append(
-                Attempt(
-                    payout_id=payout.id,
-                    leg=order.leg,
-                    number=order.attempt,
-                    rail=rail,
-                    network=outcome.network,
-                    reference=outcome.reference,
-                    payload=outcome.payload,
-                )
-            )
-    Attempt.objects.bulk_create(attempts)
+            sends.append((order, outcome))
+    open_attempts(sends=sends)
     services.advance(Status.FAILED, refused)
     pending = {payout.id for payout in payouts if payout.status == Status.PENDING}
     services.advance(
         Status.SENDING,
-        [services.Step(a.payout_id) for a in attempts if a.payout_id in pending],
+        [services.Step(order.payout_id) for order, _ in sends if order.payout_id in pending],
     )
 
 
@@ -170,12 +156,11 @@ def live_attempts(payout_ids: Sequence[UUID]) -> list[Sent]:
                 prepared=Prepared(row[3], row[4], row[5], bytes(row[6])),
                 created_at=row[7],
                 is_due_to_submit=row[8],
-                last_seen=row[9],
-                status=row[10],
-                livemode=row[11],
-                from_network=row[12],
-                to_network=row[13],
-                estimate=row[14],
+                status=row[9],
+                livemode=row[10],
+                from_network=row[11],
+                to_network=row[12],
+                estimate=row[13],
             )
             for row in cursor.fetchall()
         ]
@@ -194,13 +179,10 @@ def submit_due(sent: Sequence[Sent]) -> None:
         except RailUnavailable as error:
             logger.warning("rail_unavailable", rail=rail, verb="submit", error=error.message)
             continue
-        SendEvidence.objects.bulk_create(
-            [
-                SendEvidence(attempt_id=one.attempt_id, kind="submit", body=_as_json(receipt))
+        note_evidence(
+            kind=EvidenceKind.SUBMIT,
+            bodies={
+                one.attempt_id: {"accepted": receipt.accepted, **receipt.evidence}
                 for one, receipt in zip(batch, receipts, strict=True)
-            ]
+            },
         )
-
-
-def _as_json(receipt: Receipt) -> dict[str, Any]:
-    return {"accepted": receipt.accepted, **receipt.evidence}

@@ -14,9 +14,10 @@ from django.utils import timezone
 from engine.payouts import services
 from engine.payouts.pricing import price_book
 from engine.payouts.states import Status
+from engine.rails.attempts import close_attempts, note_evidence
 from engine.rails.base import Outcome, Sighting, rail_named
 from engine.rails.errors import RailUnavailable
-from engine.rails.models import Attempt, SendEvidence
+from engine.rails.models import AttemptState, EvidenceKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,6 +33,7 @@ logger = structlog.get_logger(__name__)
 ESTIMATE_SECONDS_MIN = 1.0
 LOOK_UP_SECONDS_MAX = 15.0
 RAIL_AWAY_SECONDS = 5.0
+CLOSES = {AttemptState.DONE: Outcome.FINAL, AttemptState.DEAD: Outcome.DEAD}
 
 
 def watch(sent: Sequence[Sent]) -> None:
@@ -54,12 +56,14 @@ def watch(sent: Sequence[Sent]) -> None:
 
 def _keep_evidence(looks: Iterable[Look]) -> None:
     """Append what a look-up said, where it says something new."""
-    fresh = []
-    for one, sighting in looks:
-        body = {"outcome": sighting.outcome.value, **sighting.evidence}
-        if sighting.outcome is not Outcome.UNKNOWN and body != one.last_seen:
-            fresh.append(SendEvidence(attempt_id=one.attempt_id, kind="look_up", body=body))
-    SendEvidence.objects.bulk_create(fresh)
+    note_evidence(
+        kind=EvidenceKind.LOOK_UP,
+        bodies={
+            one.attempt_id: {"outcome": sighting.outcome.value, **sighting.evidence}
+            for one, sighting in looks
+            if sighting.outcome is not Outcome.UNKNOWN
+        },
+    )
 
 
 def _take_steps(looks: Sequence[Look]) -> None:
@@ -67,7 +71,8 @@ def _take_steps(looks: Sequence[Look]) -> None:
     by_news: dict[str, list[Look]] = defaultdict(list)
     for one, sighting in looks:
         by_news[_news(one, sighting)].append((one, sighting))
-    seen = [look for look in looks if look[1].outcome in {Outcome.SEEN, Outcome.FINAL}]
+    # What died after it was seen was broadcast first, and its timeline says so.
+    seen = [look for look in looks if look[1].seen_at is not None]
     services.advance(Status.BROADCAST, _steps(s for s in seen if s[0].status == Status.SENDING))
     services.note_leg(_steps(look for look in seen if look[0].leg > 1))
     _close(by_news["dead"], _fail)
@@ -112,14 +117,14 @@ def _close(
         return
     with transaction.atomic():
         moved = {payout.payout_id for payout in step(looks)}
-        for one, sighting in looks:
-            if one.payout_id not in moved:
-                continue
-            is_dead = sighting.outcome is Outcome.DEAD
-            Attempt.objects.filter(pk=one.attempt_id, state="live").update(
-                state="dead" if is_dead else "done",
-                proof={"outcome": sighting.outcome.value, **sighting.evidence},
-                closed_at=timezone.now(),
+        for state, outcome in CLOSES.items():
+            close_attempts(
+                state=state,
+                proofs={
+                    one.attempt_id: {"outcome": outcome.value, **sighting.evidence}
+                    for one, sighting in looks
+                    if one.payout_id in moved and sighting.outcome is outcome
+                },
             )
 
 

@@ -7,19 +7,15 @@ anything leaves the house; closing one belongs in the transaction that decides t
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 
-from engine.rails.base import Prepared
-from engine.rails.models import Attempt, AttemptState, EvidenceKind
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from uuid import UUID
 
-    from engine.rails.base import Order
+    from engine.rails.base import Order, Prepared
+    from engine.rails.models import AttemptState, EvidenceKind
 
 OPEN = """
     INSERT INTO rails_attempt
@@ -58,17 +54,6 @@ NOTE = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class LiveAttempt:
-    """An attempt that may still deliver, with all that its rail needs to ask about it."""
-
-    id: int
-    payout_id: UUID
-    leg: int
-    number: int
-    prepared: Prepared
-
-
 def open_attempts(*, sends: Sequence[tuple[Order, Prepared]]) -> dict[str, int]:
     """Store attempts before anything is sent; returns their keys by reference.
 
@@ -90,23 +75,6 @@ def open_attempts(*, sends: Sequence[tuple[Order, Prepared]]) -> dict[str, int]:
             },
         )
         return dict(cursor.fetchall())
-
-
-def live_attempts(*, payout_ids: Sequence[UUID]) -> list[LiveAttempt]:
-    """The attempts of these payouts that may still deliver, oldest first."""
-    rows = Attempt.objects.filter(payout_id__in=payout_ids, state=AttemptState.LIVE).order_by(
-        "id"
-    )
-    return [
-        LiveAttempt(
-            id=row.pk,
-            payout_id=row.payout_id,
-            leg=row.leg,
-            number=row.number,
-            prepared=Prepared(row.rail, row.network, row.reference, bytes(row.payload)),
-        )
-        for row in rows
-    ]
 
 
 def close_attempts(*, state: AttemptState, proofs: Mapping[int, Mapping[str, Any]]) -> set[int]:

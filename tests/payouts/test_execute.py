@@ -260,9 +260,7 @@ def test_two_quotes_under_one_key_meet_and_the_second_leaves_no_trace(promise, e
     with transaction.atomic():
         execute(first, idempotency_key="k", fingerprint=b"f" * 32)
         before = footprint()
-        waiting = Session(
-            lambda: execute(second, idempotency_key="k", fingerprint=b"g" * 32)
-        )
+        waiting = Session(lambda: execute(second, idempotency_key="k", fingerprint=b"g" * 32))
         wait_until_somebody_waits_for_me()
 
     with pytest.raises(IdempotencyConflict):

@@ -10,8 +10,8 @@ from engine.payouts.states import EDGES, FINAL, GIVEN_UP, Status, starts_of
 
 
 def test_final_states_lead_nowhere_and_every_other_leads_to_failed():
-    assert FINAL == {Status.DELIVERED, Status.FAILED, Status.CANCELLED}
-    assert GIVEN_UP == {Status.FAILED, Status.CANCELLED}
+    assert {Status.DELIVERED, Status.FAILED, Status.CANCELLED} == FINAL
+    assert {Status.FAILED, Status.CANCELLED} == GIVEN_UP
     for status in Status:
         assert (status in FINAL) == (EDGES[status] == frozenset())
         assert status in FINAL or Status.FAILED in EDGES[status]
@@ -23,9 +23,7 @@ def test_starts_are_the_edges_read_backwards():
     assert starts_of(Status.PENDING) == frozenset()
 
 
-@pytest.mark.parametrize(
-    ("start", "end"), list(itertools.permutations(Status.values, 2))
-)
+@pytest.mark.parametrize(("start", "end"), list(itertools.permutations(Status.values, 2)))
 def test_postgresql_allows_exactly_the_edges(payout, start, end):
     put_in_state(payout, start)
 

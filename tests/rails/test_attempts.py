@@ -3,12 +3,7 @@
 import pytest
 from django.db import IntegrityError, transaction
 
-from engine.rails.attempts import (
-    close_attempts,
-    live_attempts,
-    note_evidence,
-    open_attempts,
-)
+from engine.rails.attempts import close_attempts, note_evidence, open_attempts
 from engine.rails.models import Attempt, AttemptState, EvidenceKind, SendEvidence
 from engine.rails.simulated import SimulatedRail
 from tests.meeting import Session, wait_until_somebody_waits_for_me
@@ -32,13 +27,13 @@ def opened(order):
 def test_what_is_opened_is_read_back_as_it_was_prepared(opened):
     orders, prepared, keys = opened()
 
-    found = live_attempts(payout_ids=[order.payout_id for order in orders])
-
-    assert {attempt.id: attempt.prepared for attempt in found} == dict(
-        zip(keys, prepared, strict=True)
-    )
-    assert {attempt.payout_id for attempt in found} == {order.payout_id for order in orders}
-    assert {(attempt.leg, attempt.number) for attempt in found} == {(1, 1)}
+    columns = ("pk", "payout_id", "leg", "number", "rail", "network", "reference", "state")
+    assert set(Attempt.objects.values_list(*columns)) == {
+        (key, order.payout_id, 1, 1, one.rail, one.network, one.reference, "live")
+        for key, order, one in zip(keys, orders, prepared, strict=True)
+    }
+    kept = {row.reference: bytes(row.payload) for row in Attempt.objects.all()}
+    assert kept == {one.reference: one.payload for one in prepared}
 
 
 def test_opening_one_again_opens_none_of_the_batch(opened, order):
@@ -62,7 +57,7 @@ def test_a_batch_is_one_statement(opened, django_assert_num_queries):
 
 
 def test_an_attempt_is_closed_once_with_its_proof(opened):
-    orders, _, (first, second, third) = opened()
+    _, _, (first, second, third) = opened()
 
     assert close_attempts(
         state=AttemptState.DEAD, proofs={first: {"said": "dead"}, second: {"said": "dead"}}
@@ -76,7 +71,6 @@ def test_an_attempt_is_closed_once_with_its_proof(opened):
         ("dead", {"said": "dead"}),
         ("done", {"said": "final"}),
     ]
-    assert live_attempts(payout_ids=[order.payout_id for order in orders]) == []
 
 
 @pytest.mark.parametrize("proof", [None, {}])

@@ -1,0 +1,54 @@
+"""Why payouts fail, in words a partner may show. Every code is in docs/errors.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """`is_retryable`: a new quote for the same payout may well succeed."""
+
+    code: str
+    message: str
+    is_retryable: bool
+
+
+_FAILURES = (
+    Failure(
+        "destination_rejected",
+        "The network refused the transfer before taking it. The funds are back.",
+        is_retryable=False,
+    ),
+    Failure(
+        "transfer_reverted",
+        "The network took the transfer, and it failed there. The funds are back.",
+        is_retryable=True,
+    ),
+    Failure(
+        "asset_not_on_network",
+        "The asset no longer lives on that network. The funds are back.",
+        is_retryable=False,
+    ),
+    Failure(
+        "rail_rejected",
+        "The transfer was refused before it was sent. The funds are back.",
+        is_retryable=True,
+    ),
+    Failure(
+        "cancelled",
+        "The payout was cancelled before it was sent. The funds are back.",
+        is_retryable=True,
+    ),
+)
+
+FAILURES = MappingProxyType({failure.code: failure for failure in _FAILURES})
+
+
+def failure_of(code: str) -> Failure:
+    """The failure called `code`; one this house has no words for yet is told plainly."""
+    known = FAILURES.get(code)
+    if known is not None:
+        return known
+    return Failure(code, "The transfer failed. The funds are back.", is_retryable=False)
