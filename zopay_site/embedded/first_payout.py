@@ -52,8 +52,17 @@ def _post(url: str, body: dict[str, Any], *, key: str) -> dict[str, Any]:
         with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
             document: dict[str, Any] = json.load(answer)
     except urllib.error.HTTPError as error:
-        words = error.read(500).decode(errors="replace")
+        words = _words(error.read())
         raise Stop(f"The API answered {error.code}: {words}", then="see logs/web.log") from None
     except (OSError, ValueError) as error:
         raise Stop(f"The API did not answer: {error}", then="see logs/web.log") from None
     return document
+
+
+def _words(body: bytes) -> str:
+    """What a problem document says; a page of HTML says nothing to a terminal."""
+    try:
+        problem = json.loads(body)
+    except ValueError:
+        return "no problem document"
+    return str(problem.get("detail") or problem.get("title") or problem)

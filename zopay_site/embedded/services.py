@@ -43,7 +43,7 @@ def add_all(
 
 
 def worker_line() -> list[str]:
-    return [*CELERY, "worker", "--concurrency", "2", "--loglevel", "INFO", *ALONE]
+    return [*CELERY, "worker", "--concurrency", "2", "--loglevel", "WARNING", *ALONE]
 
 
 def beat_line(home: Path) -> list[str]:
