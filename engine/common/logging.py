@@ -20,9 +20,20 @@ def mask_secrets(
 ) -> MutableMapping[str, Any]:
     """A structlog step: replaces what follows a secret's prefix by an ellipsis."""
     for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = SECRETS.sub(r"\1…", value)
+        if not key.startswith("_"):
+            event[key] = _masked(value)
     return event
+
+
+def _masked(value: Any) -> Any:
+    match value:
+        case str():
+            return SECRETS.sub(r"\1…", value)
+        case dict():
+            return {key: _masked(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_masked(inner) for inner in value]
+    return value
 
 
 _SHARED: list[Any] = [
@@ -30,6 +41,7 @@ _SHARED: list[Any] = [
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.ExtraAdder(),
+    structlog.stdlib.PositionalArgumentsFormatter(),
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),
     structlog.processors.format_exc_info,

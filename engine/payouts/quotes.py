@@ -26,6 +26,7 @@ from engine.payouts.routing import Route, Wish, find_route
 
 if TYPE_CHECKING:
     from engine.payouts.funds import Purse
+    from engine.payouts.pricing import Cost
     from engine.rails.networks import Asset
 
 PUBLIC_ID_LENGTH = 78
@@ -111,24 +112,8 @@ def _draft(request: QuoteRequest, route: Route, purse: Purse) -> Quote:
     book, cost, asset = price_book(), route.cost, request.asset
     fee = book.units_for(asset=asset.code, usd_micros=cost.total_usd_micros)
     if fee >= request.units:
-        least = format_units(fee + 1, scale=asset.scale)
-        raise AmountTooSmall(
-            f"The fee of this route is {format_usd(cost.total_usd_micros)} USD;"
-            f" send at least {least} {asset.code}.",
-            fee_total_usd=format_usd(cost.total_usd_micros),
-            amount_min=least,
-        )
-    held = purse.held.get(cost.from_network)
-    available_id, held_id = (
-        (held.available_account_id, held.held_account_id)
-        if held is not None
-        else open_holding(
-            end_user_id=purse.end_user_id,
-            livemode=request.livemode,
-            asset=asset.code,
-            network=cost.from_network,
-        )
-    )
+        raise _too_small(asset, fee, cost)
+    available_id, held_id = _accounts(request, purse, cost.from_network)
     now = timezone.now()
     quote_id, payout_id = _ids(request)
     quote = Quote(
@@ -158,6 +143,29 @@ def _draft(request: QuoteRequest, route: Route, purse: Purse) -> Quote:
     quote.signature = sign_quote(quote)
     quote.answer = _answer_to_come(quote)
     return quote
+
+
+def _too_small(asset: Asset, fee: int, cost: Cost) -> AmountTooSmall:
+    fee_usd = format_usd(cost.total_usd_micros)
+    least = format_units(fee + 1, scale=asset.scale)
+    return AmountTooSmall(
+        f"The fee of this route is {fee_usd} USD; send at least {least} {asset.code}.",
+        fee_total_usd=fee_usd,
+        amount_min=least,
+    )
+
+
+def _accounts(request: QuoteRequest, purse: Purse, network: str) -> tuple[int, int]:
+    """The user's accounts on the source, opened for somebody who never held funds there."""
+    held = purse.held.get(network)
+    if held is not None:
+        return held.available_account_id, held.held_account_id
+    return open_holding(
+        end_user_id=purse.end_user_id,
+        livemode=request.livemode,
+        asset=request.asset.code,
+        network=network,
+    )
 
 
 def _ids(request: QuoteRequest) -> tuple[UUID, UUID]:
