@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+
+from zopay_site import health, pages
 
 urlpatterns = [
+    path("", pages.front, name="front"),
+    path("robots.txt", pages.robots),
+    path("healthz", health.alive),
+    path("readyz", health.ready),
+    path("t/", include("tracking.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -1,0 +1,120 @@
+"""The route as a picture: places, and the legs between them, as data for an inline SVG.
+
+Horizontal places are percentages of the picture's width, so that the same drawing fits a
+phone and a desktop and its letters keep their size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext
+
+from engine.payouts.states import FINAL, Status
+from engine.rails.networks import NETWORKS
+from tracking.timeline import Mark, shorten
+
+if TYPE_CHECKING:
+    from engine.payouts.models import Payout
+
+# What fits under the outer places of a 360 px screen.
+CAPTION_CHARACTERS_MAX = 17
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A named stop. `at` is a percentage; `anchor` and `shift` keep the ends inside."""
+
+    name: str
+    caption: str
+    at: int
+    anchor: str
+    shift: int
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """The line from one place to the next, as percentages."""
+
+    start: int
+    end: int
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    places: list[Place]
+    legs: list[Leg]
+    described: str
+
+
+def route_of(payout: Payout, payer: str, *, has_left: bool) -> Route:
+    """Draw how far the money is: travelled, travelling, still to travel, or broken off.
+
+    `has_left` says whether a network ever saw it: what fails before that stays where it was.
+    """
+    names = [NETWORKS[payout.from_network].name, NETWORKS[payout.to_network].name]
+    captions = [_fitted(payer), shorten(payout.destination)]
+    if payout.is_bridged:
+        names.insert(1, gettext("Bridge"))
+        captions.insert(1, "")
+    legs = _leg_marks(payout, len(names) - 1, has_left=has_left)
+    last = len(names) - 1
+    places = [
+        Place(
+            name=name,
+            caption=caption,
+            at=100 * number // last,
+            anchor="start" if number == 0 else "end" if number == last else "middle",
+            shift=-12 if number == 0 else 12 if number == last else 0,
+            mark=_place_mark(payout, number, legs),
+        )
+        for number, (name, caption) in enumerate(zip(names, captions, strict=True))
+    ]
+    drawn = [
+        Leg(places[number].at, places[number + 1].at, mark) for number, mark in enumerate(legs)
+    ]
+    return Route(places, drawn, _described(names, legs))
+
+
+def _leg_marks(payout: Payout, count: int, *, has_left: bool) -> list[Mark]:
+    """The leg under way is the payout's own; before it all is done, after it nothing."""
+    if payout.status == Status.DELIVERED:
+        return [Mark.DONE] * count
+    current = min(payout.leg, count) - 1
+    here = Mark.BROKEN if payout.status in FINAL else Mark.CURRENT
+    if not has_left:
+        here = Mark.AHEAD
+    return [Mark.DONE] * current + [here] + [Mark.AHEAD] * (count - current - 1)
+
+
+def _place_mark(payout: Payout, number: int, legs: list[Mark]) -> Mark:
+    """A place is reached when the leg before it is done; the first one is left or waited at."""
+    if number > 0:
+        before = legs[number - 1]
+        return Mark.AHEAD if before == Mark.CURRENT else before
+    if legs[0] != Mark.AHEAD:
+        return Mark.DONE
+    return Mark.BROKEN if payout.status in FINAL else Mark.CURRENT
+
+
+def _described(names: list[str], legs: list[Mark]) -> str:
+    """The picture in words, for whoever cannot see it."""
+    words = {
+        Mark.DONE: gettext("%(start)s to %(end)s: done"),
+        Mark.CURRENT: gettext("%(start)s to %(end)s: under way"),
+        Mark.AHEAD: gettext("%(start)s to %(end)s: not started"),
+        Mark.BROKEN: gettext("%(start)s to %(end)s: stopped"),
+    }
+    return ". ".join(
+        words[mark] % {"start": names[number], "end": names[number + 1]}
+        for number, mark in enumerate(legs)
+    )
+
+
+def _fitted(text: str) -> str:
+    if len(text) <= CAPTION_CHARACTERS_MAX:
+        return text
+    return f"{text[: CAPTION_CHARACTERS_MAX - 1].rstrip()}…"

@@ -1,0 +1,117 @@
+"""The public page of a payout, and its light poll.
+
+Whoever holds the link may look, so a link says nothing about any other: a token that is
+malformed, forged or unknown gets the same answer, and nobody may ask without end.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.http import HttpResponse, HttpResponseNotModified
+from django.shortcuts import render
+from django.utils import timezone, translation
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_safe
+
+from engine.common.client_address import client_address
+from engine.common.errors import RateLimited
+from engine.common.limits import RateLimit
+from engine.common.times import format_time
+from engine.payouts.links import payout_id_of
+from tracking.page import etag_of, page_of, read_events, read_payout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest
+
+    from engine.payouts.models import Payout
+
+    View = Callable[..., HttpResponse]
+
+# Counted by address: one reader asks some 40 times a minute while a payout moves.
+LOOKS = RateLimit()
+
+
+def public(view: Callable[[HttpRequest, Payout], HttpResponse]) -> View:
+    """Open the token for `view`, in the reader's language, with the headers of a secret."""
+
+    @require_safe
+    @wraps(view)
+    def opened(request: HttpRequest, token: str) -> HttpResponse:
+        _speak(request)
+        try:
+            LOOKS.take(client_address(request), per_minute=settings.PAGE_RATE_LIMIT_PER_MINUTE)
+        except RateLimited as refusal:
+            return _guarded(_too_many(request, refusal.retry_after_seconds))
+        payout_id = payout_id_of(token)
+        payout = None if payout_id is None else read_payout(payout_id)
+        if payout is None:
+            return _guarded(render(request, "404.html", status=404))
+        return _guarded(view(request, payout), payout.partner.frame_hosts)
+
+    return opened
+
+
+@public
+def show_page(request: HttpRequest, payout: Payout) -> HttpResponse:
+    """The whole page, complete without JavaScript."""
+    now = timezone.now()
+    page = page_of(payout, read_events(payout), now)
+    language = translation.get_language()
+    return render(
+        request,
+        "tracking/page.html",
+        {
+            "page": page,
+            "etag": etag_of(payout, now),
+            "now": format_time(now),
+            "now_url": f"{request.path}/now?lang={language}",
+            "languages": [(code, name, code == language) for code, name in settings.LANGUAGES],
+        },
+    )
+
+
+@public
+def show_now(request: HttpRequest, payout: Payout) -> HttpResponse:
+    """The part of the page that can change; 304 while it has not."""
+    now = timezone.now()
+    etag = etag_of(payout, now)
+    if request.headers.get("If-None-Match") == etag:
+        response: HttpResponse = HttpResponseNotModified()
+    else:
+        page = page_of(payout, read_events(payout), now)
+        response = render(request, "tracking/now.html", {"page": page})
+    response["ETag"] = etag
+    return response
+
+
+def _speak(request: HttpRequest) -> None:
+    """Let ?lang= win over the browser's languages; no cookie, so a look changes nothing."""
+    asked = request.GET.get("lang", "")
+    if asked in dict(settings.LANGUAGES):
+        translation.activate(asked)
+        request.LANGUAGE_CODE = asked
+
+
+def _too_many(request: HttpRequest, wait: int) -> HttpResponse:
+    response = render(request, "tracking/wait.html", {"wait": wait}, status=429)
+    response["Retry-After"] = str(wait)
+    return response
+
+
+def _guarded(response: HttpResponse, frame_hosts: list[str] | None = None) -> HttpResponse:
+    """Keep the page out of caches, indexes and strangers' frames."""
+    response["Cache-Control"] = "private, no-store"
+    response["X-Robots-Tag"] = "noindex, nofollow"
+    response["Referrer-Policy"] = "no-referrer"
+    patch_vary_headers(response, ["Accept-Language"])
+    if frame_hosts:
+        marked: Any = response
+        marked._csp_replace = {"frame-ancestors": [f"https://{host}" for host in frame_hosts]}
+        # X-Frame-Options knows no list of hosts, and would refuse those we allow.
+        marked.xframe_options_exempt = True
+    return response
