@@ -127,6 +127,7 @@ def test_an_unknown_option_prints_how_to_call_it(stranger):
 
 
 def test_manage_leaves_stdout_to_the_command(stranger):
+    run("bin/manage", "migrate", environment=stranger)
     answer = run("bin/manage", "bootstrap_demo", "--json", environment=stranger)
 
     assert answer.returncode == 0, answer.stderr

@@ -98,7 +98,7 @@ def start(home: Path, *, port: int | None = None, durable: bool = True) -> Serve
         f"postgresql://{USER}:{password}@{ports.LOOPBACK}:{port}/{DATABASE}", port, child
     )
     try:
-        _wait(server, passwords["POSTGRES_PASSWORD"])
+        _wait(server, passwords["POSTGRES_PASSWORD"], durable=durable)
     except BaseException:
         child.stop()
         raise
@@ -176,14 +176,14 @@ def _forget_stale_lock(files: Path) -> None:
         lock.unlink()
 
 
-def _wait(server: Server, password: str) -> None:
+def _wait(server: Server, password: str, *, durable: bool) -> None:
     """Until it lets us in; makes our user and database the first time."""
     deadline = time.monotonic() + READY_SECONDS
     log = server.child.home / "logs/postgres.log"
     while server.child.is_alive and time.monotonic() < deadline:
         try:
             with _connect(server.port, password) as connection:
-                _make_database(connection, password)
+                _make_database(connection, password, durable=durable)
         except psycopg.OperationalError as error:
             if "authentication failed" in str(error):
                 raise Stop(
@@ -208,16 +208,22 @@ def _connect(port: int, password: str) -> psycopg.Connection[tuple[object, ...]]
     )
 
 
-def _make_database(connection: psycopg.Connection[tuple[object, ...]], password: str) -> None:
-    """Our user may make databases (the tests do), but is no superuser."""
+def _make_database(
+    connection: psycopg.Connection[tuple[object, ...]], password: str, *, durable: bool
+) -> None:
+    """Our user owns its database and may make others, but is no superuser.
+
+    In the tests it is one: they prove that the books notice even what a superuser did.
+    """
     found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
     if found.fetchone():
         return
     user, secret = sql.Identifier(USER), sql.Literal(password)
     known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [USER])
     if not known.fetchone():
-        line = sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}")
-        connection.execute(line.format(user, secret))
+        rank = sql.SQL("NOSUPERUSER" if durable else "SUPERUSER")
+        line = sql.SQL("CREATE ROLE {} LOGIN CREATEDB {} PASSWORD {}")
+        connection.execute(line.format(user, rank, secret))
     line = sql.SQL("CREATE DATABASE {} OWNER {}")
     connection.execute(line.format(sql.Identifier(DATABASE), user))
 
