@@ -62,8 +62,6 @@ SIMULATED_SEEN_SECONDS = env.float("SIMULATED_SEEN_SECONDS", default=1.5)
 SIMULATED_FINAL_SECONDS = env.float("SIMULATED_FINAL_SECONDS", default=6.0)
 RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", default=6000)
 PAGE_RATE_LIMIT_PER_MINUTE = env.int("PAGE_RATE_LIMIT_PER_MINUTE", default=240)
-# In smallest units of USD (micro-dollars); 0 means no limit.
-PAYOUT_USD_MICROS_MAX = env.int("PAYOUT_USD_MICROS_MAX", default=0)
 
 # The engine finds its doors and rails here; neither is imported by name anywhere else.
 PAYOUT_DOORS = {"connect": "connect.door.CONNECT"}

@@ -1,0 +1,51 @@
+"""docs/configuration.md lists what settings.py reads: every variable, none that is gone."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SETTINGS = (ROOT / "zopay_site" / "settings.py").read_text()
+DOCUMENTED = set(
+    re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs" / "configuration.md").read_text(), re.MULTILINE)
+)
+# Read by zopay_site/embedded alone.
+EMBEDDED = {"ZOPAY_POSTGRES_BIN"}
+SECRETS = ["SECRET_KEY", "KEY_PEPPER", "SIGNING_KEYS", "DATABASE_URL", "REDIS_URL"]
+
+
+def read_by_settings():
+    return {
+        node.args[0].value
+        for node in ast.walk(ast.parse(SETTINGS))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "env"
+    }
+
+
+def test_every_variable_is_documented_and_every_documented_one_is_read():
+    assert read_by_settings() | EMBEDDED == DOCUMENTED
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_missing_secret_stops_the_start_and_is_named(name):
+    environment = {key: value for key, value in os.environ.items() if key != name}
+
+    end = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert end.returncode != 0
+    assert name in end.stderr
