@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 
+from engine.common.ids import parse_public_id
 from engine.common.reading import ReadOnly
 from engine.common.units import format_units, format_usd
 from engine.payouts import models
@@ -21,6 +22,9 @@ from engine.rails.networks import ASSETS
 if TYPE_CHECKING:
     from django.db.models import Model, QuerySet
     from django.http import HttpRequest
+
+
+KEY_DIGITS = 32
 
 
 def _amount(units: int, asset: str) -> str:
@@ -43,14 +47,12 @@ class TermsAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Find by a public id as well, which is no column."""
-        digits = search_term.strip().partition("_")[2][:32]
-        try:
-            found = queryset.filter(pk=digits) if digits else queryset.none()
-            if found.exists():
-                return found, False
-        except ValueError:
-            pass
+        """Find by a public id as well, which is no column; a quote's may be whole."""
+        term = search_term.strip()
+        for prefix in ("pay", "qt"):
+            key = parse_public_id(prefix, term[: len(prefix) + 1 + KEY_DIGITS])
+            if key is not None:
+                return queryset.filter(pk=key), False
         results: tuple[QuerySet[Any], bool] = super().get_search_results(
             request, queryset, search_term
         )
@@ -119,8 +121,7 @@ class QuoteAdmin(TermsAdmin):
 
     @admin.display(description="id")
     def shown_id(self, quote: models.Quote) -> str:
-        # Without its signature: whoever reads this page cannot execute the quote.
-        return f"qt_{quote.id.hex}"
+        return str(quote)
 
     @admin.display(description="fee, USD")
     def fee(self, quote: models.Quote) -> str:

@@ -77,7 +77,8 @@ class Quote(Terms):
         ]
 
     def __str__(self) -> str:
-        return f"{self.public_id} {self.asset} {self.from_network} → {self.to_network}"
+        # Without its signature: whoever reads a page or a log cannot execute the quote.
+        return public_id("qt", self.id)
 
     @property
     def public_id(self) -> str:
