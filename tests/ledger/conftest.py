@@ -84,7 +84,7 @@ def other(transactional_db):
 
 
 @pytest.fixture
-def elsewhere(transactional_db):
+def elsewhere(other):
     """Runs a call on a thread and connection of its own; returns its future."""
 
     def call(function, **arguments):
@@ -95,6 +95,8 @@ def elsewhere(transactional_db):
 
     with ThreadPoolExecutor() as pool:
         yield lambda function, **arguments: pool.submit(call, function, **arguments)
+        # A test that failed half-way must not leave a thread waiting for `other`.
+        other.rollback()
 
 
 @pytest.fixture
