@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Any
 from engine.common.times import format_time
 from engine.common.units import format_units, format_usd
 from engine.payouts.doors import Door
+from engine.payouts.failures import failure_of
 from engine.payouts.links import tracking_url
 from engine.payouts.quotes import PROMISED_AT
-from engine.payouts.states import Status
-from engine.rails.networks import ASSETS
+from engine.payouts.reads import PayoutRow
+from engine.payouts.states import GIVEN_UP, Status
+from engine.rails.networks import ASSETS, explorer_tx_url
 
 if TYPE_CHECKING:
-    from engine.payouts.models import Payout, Quote
+    from collections.abc import Iterable
+
+    from engine.payouts.models import Payout, PayoutEvent, Quote
+    from engine.payouts.reads import EventRow, QuoteRow
 
 
-def snapshot(quote: Quote) -> dict[str, Any]:
+def snapshot(quote: Quote | QuoteRow) -> dict[str, Any]:
     """The terms of a quote, as its answer and every later look at its payout show them."""
     scale = ASSETS[quote.asset].scale
     return {
@@ -32,7 +37,7 @@ def snapshot(quote: Quote) -> dict[str, Any]:
     }
 
 
-def accept(payout: Payout) -> dict[str, Any]:
+def accept(payout: Payout | PayoutRow) -> dict[str, Any]:
     """The answer to an execute. `promised_at` is filled in when it happens."""
     return {
         "id": payout.public_id,
@@ -43,12 +48,51 @@ def accept(payout: Payout) -> dict[str, Any]:
     }
 
 
-def describe(payout: Payout) -> dict[str, Any]:
-    """A payout as Connect's clients see it, in responses and in webhooks alike."""
-    return accept(payout) | {
+def describe(payout: Payout | PayoutRow) -> dict[str, Any]:
+    """A payout as Connect's clients see it, in responses and in webhooks alike.
+
+    A `Payout` costs no query when its quote and its events were loaded with it.
+    """
+    events = payout.events if isinstance(payout, PayoutRow) else payout.events.all()
+    seen = accept(payout) | {
         "status": CONNECT.word(payout.status),
         "estimated_delivery_at": format_time(payout.estimated_delivery_at),
+        "timeline": list(_timeline(events)),
     }
+    if payout.status == Status.DELIVERED:
+        # What was promised is what was charged and what arrived, to the last unit.
+        seen["fees_paid_usd"] = seen["quote"]["fee_total_usd"]
+        seen["final_recipient_amount"] = seen["quote"]["recipient_gets"]
+    if payout.status in GIVEN_UP:
+        seen["failure"] = describe_failure(payout.failure_code)
+    return seen
+
+
+def describe_failure(code: str) -> dict[str, Any]:
+    """Why a payout failed, and whether the same one may succeed later."""
+    failure = failure_of(code)
+    return {
+        "code": failure.code,
+        "message": failure.message,
+        "retryable": failure.is_retryable,
+    }
+
+
+def _timeline(events: Iterable[PayoutEvent | EventRow]) -> Iterable[dict[str, Any]]:
+    """The steps a client can tell apart: a new word, or a new hash under the same one."""
+    word = reference = ""
+    for event in events:
+        is_news = CONNECT.word(event.status) != word or event.reference not in {"", reference}
+        word, reference = CONNECT.word(event.status), event.reference or reference
+        if not is_news:
+            continue
+        step: dict[str, Any] = {"status": word, "at": format_time(event.happened_at)}
+        if event.network:
+            step["network"] = event.network
+        if event.reference:
+            step["tx_hash"] = event.reference
+            step["explorer_url"] = explorer_tx_url(event.network, event.reference)
+        yield step
 
 
 CONNECT = Door(

@@ -133,7 +133,11 @@ DATABASES = {
         # A connection per request, Django's default, costs six to eight times as much.
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"server_side_binding": True},
+        "OPTIONS": {
+            "server_side_binding": True,
+            # Nobody holds a row for long, so who waits this long is told to come back.
+            "options": "-c lock_timeout=5s",
+        },
     }
 }
 REDIS_URL = env.str("REDIS_URL")
@@ -246,6 +250,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": ["connect.openapi.finish"],
+    "SERVERS": [{"url": ZOPAY_PUBLIC_URL}],
 }
 # Whoever logs in without having asked for a page; only staff ever do.
 LOGIN_REDIRECT_URL = "admin:index"

@@ -5,7 +5,10 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+from connect.pages import errors_page
 from zopay_site import health, pages
+
+handler500 = "connect.pages.server_error"
 
 urlpatterns = [
     path("", pages.front, name="front"),
@@ -13,5 +16,7 @@ urlpatterns = [
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("t/", include("tracking.urls")),
+    path("connect/v1/", include("connect.urls")),
+    path("docs/errors", errors_page, name="docs-errors"),
     path("admin/", admin.site.urls),
 ]

@@ -6,8 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import structlog
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
 from rest_framework import exceptions as drf
 from rest_framework.negotiation import BaseContentNegotiation
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
     from rest_framework.request import Request
+
+logger = structlog.get_logger(__name__)
 
 BODY_BYTES_MAX = 64 * 1024
 DEPTH_MAX = 32
@@ -144,6 +148,11 @@ def respond_to_error(error: Exception, context: Mapping[str, Any]) -> Response |
 
     Returns None for anything unforeseen, so that Django logs it and answers 500.
     """
+    if isinstance(error, OperationalError | InterfaceError):
+        # The database is away or a lock was not to be had. Whoever repeats the request
+        # finds out what became of it.
+        logger.warning("database_unavailable", error=str(error))
+        error = errors.Unavailable()
     refusal = _as_refusal(error)
     if refusal is None:
         return None

@@ -7,7 +7,9 @@ ZopayError
 │   ├── Forbidden             403
 │   ├── NotFound              404, the same for missing and for somebody else's
 │   ├── Conflict              409
-│   └── Unprocessable         422: well formed, and still not to be done
+│   ├── Unprocessable         422: well formed, and still not to be done
+│   ├── RateLimited           429
+│   └── Unavailable           503: nobody did anything wrong; try again
 └── RailError                 the outside world answered badly (engine.rails.errors)
 
 Only `RequestRefused` reaches a client; anything else is a 500 and a page to us. Each app
@@ -141,3 +143,33 @@ class RateLimited(RequestRefused):
     @property
     def headers(self) -> dict[str, str]:
         return {"Retry-After": str(self.retry_after_seconds)}
+
+
+class Unavailable(RequestRefused):
+    """The database is away, or a row stayed locked for too long."""
+
+    code = "unavailable"
+    http_status = 503
+    title = "Not now"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("We could not finish this just now. Send the same request again.")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": "1"}
+
+
+class InternalError(RequestRefused):
+    """What a client is told of an error of ours that nobody foresaw."""
+
+    code = "internal_error"
+    http_status = 500
+    title = "Something broke on our side"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "We have been told. With the same Idempotency-Key it is safe to try again."
+        )

@@ -295,4 +295,5 @@ def _fetch_page(sql: str, parameters: dict[str, Any]) -> list[Any]:
 def _fetch(sql: str, parameters: dict[str, Any]) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return cursor.fetchall()
+        rows: list[Any] = cursor.fetchall()
+        return rows
