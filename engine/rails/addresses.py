@@ -20,13 +20,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from base58_bech32.base58 import b58decode, b58decode_check
-from base58_bech32.bech32 import (
-    BECH32_1_CONST,
-    BECH32_M_CONST,
-    bech32_decode,
-    convertbits,
-)
+from base58 import b58decode, b58decode_check
+from bech32 import CHARSET, bech32_hrp_expand, bech32_polymod, convertbits
 from eth_utils.address import to_checksum_address
 from nacl.bindings import crypto_core_ed25519_is_valid_point
 
@@ -53,6 +48,11 @@ _BASE58CHECK_BYTES, _SOLANA_BYTES = 25, 32
 _WITNESS_VERSION_MAX = 16
 _WITNESS_BYTES = range(2, 41)
 _WITNESS_ZERO_BYTES = frozenset({20, 32})
+# What the checksum of a whole segwit address comes to: BIP 173's for witness version 0,
+# BIP 350's (bech32m) for later ones.
+_BECH32_CONSTANT, _BECH32M_CONSTANT = 1, 0x2BC830A3
+_BECH32_CHECKSUM_CHARACTERS = 6
+_BECH32_LENGTH_MAX = 90
 
 # 20-byte accounts below this are the zero address, the precompiled contracts and the
 # customary 0x…dEaD; nobody has a key for any of them.
@@ -187,7 +187,7 @@ def _read_evm(text: str) -> Address:
 def _read_base58(text: str) -> Address:
     # Base58 has no regular length, so the decoded one tells the family: 25 bytes carry
     # a checksum (Tron, Bitcoin), 32 are a Solana key.
-    octets = b58decode(text, max_length=LENGTH_MAX)
+    octets = b58decode(text)
     if len(octets) == _SOLANA_BYTES:
         return _read_solana(text, octets)
     if len(octets) != _BASE58CHECK_BYTES:
@@ -227,25 +227,39 @@ def _read_solana(text: str, octets: bytes) -> Address:
 
 
 def _read_bech32(text: str) -> Address:
-    try:
-        prefix, values, constant = bech32_decode(text, limit=90)
-    except ValueError:
-        raise _checksum_mismatch() from None
+    prefix, values, checksum = _split_bech32(text)
+    if checksum not in {_BECH32_CONSTANT, _BECH32M_CONSTANT}:
+        raise _checksum_mismatch()
     if prefix != "bc":
         raise _test_network()
     version = values[0] if values else _WITNESS_VERSION_MAX + 1
     if version > _WITNESS_VERSION_MAX:
         raise AddressInvalid("This segwit version does not exist.", reason="version_unknown")
     # BIP 350: version 0 keeps the old constant, which misses some insertions of "q".
-    if constant != (BECH32_1_CONST if version == 0 else BECH32_M_CONST):
+    if checksum != (_BECH32_CONSTANT if version == 0 else _BECH32M_CONSTANT):
         raise _checksum_mismatch()
-    try:
-        program = convertbits(values[1:], 5, 8, pad=False)
-    except ValueError:
-        raise _length_wrong() from None
-    if len(program) not in (_WITNESS_ZERO_BYTES if version == 0 else _WITNESS_BYTES):
+    program = convertbits(values[1:], 5, 8, pad=False)
+    lengths = _WITNESS_ZERO_BYTES if version == 0 else _WITNESS_BYTES
+    if program is None or len(program) not in lengths:
         raise _length_wrong()
     return _address(Family.BITCOIN, text.lower())
+
+
+def _split_bech32(text: str) -> tuple[str, list[int], int]:
+    """The human-readable part, the values without their checksum, and what it comes to.
+
+    The library's own decoder knows BIP 173's constant alone. `text` is of one case.
+    """
+    prefix, _, characters = text.lower().rpartition("1")
+    values = [CHARSET.find(character) for character in characters]
+    if (
+        len(text) > _BECH32_LENGTH_MAX
+        or len(values) < _BECH32_CHECKSUM_CHARACTERS
+        or min(values) < 0
+    ):
+        raise _checksum_mismatch()
+    checksum = bech32_polymod([*bech32_hrp_expand(prefix), *values])
+    return prefix, values[:-_BECH32_CHECKSUM_CHARACTERS], checksum
 
 
 def _address(family: Family, canonical: str) -> Address:

@@ -13,7 +13,7 @@ from hashlib import sha256
 from itertools import count
 from typing import TYPE_CHECKING
 
-from base58_bech32.base58 import b58encode, b58encode_check
+from base58 import b58encode, b58encode_check
 from eth_utils.address import to_checksum_address
 from nacl.bindings import crypto_core_ed25519_is_valid_point
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
-from base58_bech32.base58 import b58encode
+from base58 import b58encode
 from django.conf import settings
 from django.db import connection, transaction
 

@@ -9,7 +9,7 @@ import string
 from contextlib import suppress
 
 import pytest
-from base58_bech32.base58 import b58encode, b58encode_check
+from base58 import b58encode, b58encode_check
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
