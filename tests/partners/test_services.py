@@ -101,17 +101,23 @@ def test_a_rotated_key_hands_on_its_rights_and_lives_as_long_as_asked(acme, live
     assert bytes(new.digest) == digest_key(new_text)
 
 
-def test_rotating_never_lengthens_the_old_key_s_life(acme):
+def test_rotating_never_lengthens_the_old_key_s_life(key):
     ends_at = timezone.now() + timedelta(minutes=30)
-    old, _ = mint_key(
-        partner=acme, livemode=True, name="n", scopes=ALL_SCOPES, expires_at=ends_at
-    )
-    new, _ = rotate_key(key=old, old_lives_seconds=DAY, by=None)
+    ApiKey.objects.filter(pk=key.pk).update(expires_at=ends_at)
+    rotate_key(key=key, old_lives_seconds=DAY, by=None)
 
-    old.refresh_from_db()
-    assert old.expires_at == ends_at
-    # As long again as the first was given.
-    assert timedelta(minutes=29) < new.expires_at - timezone.now() <= timedelta(minutes=30)
+    key.refresh_from_db()
+    assert key.expires_at == ends_at
+
+
+def test_the_successor_of_a_key_minted_for_30_days_lives_30_days(key):
+    now = timezone.now()
+    ApiKey.objects.filter(pk=key.pk).update(
+        created_at=now - timedelta(days=28), expires_at=now + timedelta(days=2)
+    )
+    new, _ = rotate_key(key=key, old_lives_seconds=0, by=None)
+
+    assert timedelta(0) <= new.expires_at - now - timedelta(days=30) < timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("lives_seconds", [-1, 1, 3599, 2 * DAY])
