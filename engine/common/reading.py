@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from django.http import HttpRequest
+from unfold.admin import ModelAdmin
 
 
 class ReadOnly:
@@ -17,11 +14,15 @@ class ReadOnly:
     # Counting millions of rows for "of 12,345,678" costs more than the page.
     show_full_result_count = False
 
-    def has_add_permission(self, *_: Any) -> bool:
+    def has_add_permission(self, *_: object, **__: object) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_change_permission(self, *_: object, **__: object) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_delete_permission(self, *_: object, **__: object) -> bool:
         return False
+
+
+class ReadOnlyAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
+    """Lists, searches and shows."""

@@ -2,42 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from django.contrib import admin
-from unfold.admin import ModelAdmin
 
+from engine.common.reading import ReadOnlyAdmin
 from engine.common.units import format_units
 from engine.ledger import services
 from engine.ledger.models import Account, Movement
-
-if TYPE_CHECKING:
-    from django.http import HttpRequest
-
-
-class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
-    """Lists, searches and shows."""
-
-    actions = None
-    # Counting millions of rows for "of 12,345,678" costs more than the page.
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
-        return False
-
-    def has_change_permission(
-        self,
-        request: HttpRequest,  # noqa: ARG002
-        obj: Any = None,  # noqa: ARG002
-    ) -> bool:
-        return False
-
-    def has_delete_permission(
-        self,
-        request: HttpRequest,  # noqa: ARG002
-        obj: Any = None,  # noqa: ARG002
-    ) -> bool:
-        return False
 
 
 @admin.register(Account)

@@ -10,6 +10,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from engine.common.reading import ReadOnlyAdmin
 from engine.common.units import format_usd
 from engine.partners import admin_staff  # noqa: F401 - registers its pages
 from engine.partners.admin_keys import KeyActions
@@ -29,27 +30,6 @@ if TYPE_CHECKING:
 
 MODES = {"live": "success", "test": "info"}
 STATES = {"active": "success", "expired": "warning", "revoked": "danger"}
-
-
-class ReadOnly(ModelAdmin):  # type: ignore[misc]
-    """Rows to look at: nothing here is added, changed or deleted as a row."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
-        return False
-
-    def has_change_permission(
-        self,
-        request: HttpRequest,  # noqa: ARG002 - Django's signature
-        obj: Any = None,  # noqa: ARG002 - as above
-    ) -> bool:
-        return False
-
-    def has_delete_permission(
-        self,
-        request: HttpRequest,  # noqa: ARG002 - Django's signature
-        obj: Any = None,  # noqa: ARG002 - as above
-    ) -> bool:
-        return False
 
 
 @admin.register(FeeSchedule)
@@ -117,7 +97,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(KeyActions, ReadOnly):
+class ApiKeyAdmin(KeyActions, ReadOnlyAdmin):
     list_display = (
         "shown",
         "name",
@@ -169,7 +149,7 @@ class ApiKeyAdmin(KeyActions, ReadOnly):
 
 
 @admin.register(EndUser)
-class EndUserAdmin(ReadOnly):
+class EndUserAdmin(ReadOnlyAdmin):
     list_display = ("external_ref", "partner", "mode", "created_at")
     list_filter = ("livemode", ("partner", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("partner",)

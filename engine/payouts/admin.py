@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 
 from engine.common.ids import parse_public_id
-from engine.common.reading import ReadOnly
+from engine.common.reading import ReadOnly, ReadOnlyAdmin
 from engine.common.units import format_units, format_usd
 from engine.payouts import models
 from engine.payouts.links import tracking_url
@@ -36,7 +36,7 @@ class PayoutEventInline(ReadOnly, TabularInline):  # type: ignore[misc]
     fields = ("number", "status", "network", "reference", "happened_at")
 
 
-class TermsAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
+class TermsAdmin(ReadOnlyAdmin):
     """What a quote and its payout have in common."""
 
     list_select_related = ("partner", "end_user")
@@ -141,7 +141,7 @@ class QuoteAdmin(TermsAdmin):
 
 
 @admin.register(models.Deposit)
-class DepositAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
+class DepositAdmin(ReadOnlyAdmin):
     list_display = (
         "public_id", "partner", "livemode", "amount", "network", "status", "created_at"
     )  # fmt: skip
@@ -156,7 +156,7 @@ class DepositAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(models.Holding)
-class HoldingAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
+class HoldingAdmin(ReadOnlyAdmin):
     list_display = ("end_user", "asset", "network")
     list_filter = ("asset", "network")
     list_select_related = ("end_user",)
@@ -201,7 +201,7 @@ class BridgeFeeAdmin(PriceAdmin):
 
 
 @admin.register(models.Freeze)
-class FreezeAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
+class FreezeAdmin(ReadOnlyAdmin):
     """Set and lifted by the commands `freeze` and `unfreeze`."""
 
     list_display = ("__str__", "set_at", "lifted_at")

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 
+from engine.common.reading import ReadOnly, ReadOnlyAdmin
 from engine.rails.models import Attempt, DepositAddress, SendEvidence, SimulatedTransfer
 
 
-class _ReadOnly:
-    """Looking takes the view permission; nothing here gives more."""
-
-    def has_add_permission(self, *_: object, **__: object) -> bool:
-        return False
-
-    def has_change_permission(self, *_: object, **__: object) -> bool:
-        return False
-
-    def has_delete_permission(self, *_: object, **__: object) -> bool:
-        return False
-
-
-class SendEvidenceInline(_ReadOnly, TabularInline):  # type: ignore[misc]
+class SendEvidenceInline(ReadOnly, TabularInline):  # type: ignore[misc]
     model = SendEvidence
     extra = 0
     fields = ("at", "kind", "body")
 
 
 @admin.register(Attempt)
-class AttemptAdmin(_ReadOnly, ModelAdmin):  # type: ignore[misc]
+class AttemptAdmin(ReadOnlyAdmin):
     list_display = (
         "reference",
         "payout_id",
@@ -48,7 +36,7 @@ class AttemptAdmin(_ReadOnly, ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(DepositAddress)
-class DepositAddressAdmin(_ReadOnly, ModelAdmin):  # type: ignore[misc]
+class DepositAddressAdmin(ReadOnlyAdmin):
     list_display = (
         "address",
         "asset",
@@ -65,7 +53,7 @@ class DepositAddressAdmin(_ReadOnly, ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(SimulatedTransfer)
-class SimulatedTransferAdmin(_ReadOnly, ModelAdmin):  # type: ignore[misc]
+class SimulatedTransferAdmin(ReadOnlyAdmin):
     list_display = (
         "reference",
         "network",
