@@ -85,11 +85,8 @@ def _start(supervisor: Supervisor, place: Path, port: int) -> None:
     _start_servers(supervisor, servers)
     ours = environment.for_children(servers, web_port=port)
     environment.keep_running(place, ours)
-    with step("Tables") as shown:
-        _run_to_end("migrate", ["migrate", "--noinput"], place, ours, shown)
-    with step("Demo") as shown:
-        words = _run_to_end("bootstrap_demo", ["bootstrap_demo", "--json"], place, ours, shown)
-        demo = _read_demo(words, place)
+    with step("Tables and demo") as shown:
+        demo = _prepare(place, ours, shown)
         shown.note = f"{len(demo['partners'])} partners with funded users"
     base = f"http://{ports.LOOPBACK}:{port}"
     with step("Web, worker, beat") as shown:
@@ -122,14 +119,12 @@ def _start_servers(supervisor: Supervisor, servers: Servers) -> None:
                 shown.note = f"{ports.LOOPBACK}:{ports.recall(servers.home, name)}"
 
 
-def _run_to_end(
-    name: str, arguments: list[str], place: Path, ours: Mapping[str, str], shown: Step
-) -> str:
-    """Run manage.py and answer what it printed; what it complains of goes to the logs."""
-    log = place / "logs" / f"{name}.log"
+def _prepare(place: Path, ours: Mapping[str, str], shown: Step) -> dict[str, Any]:
+    """Run prepare.py and keep the demo that it prints; its complaints go to the logs."""
+    log = place / "logs" / "prepare.log"
     with log.open("w") as complaints:
         child = subprocess.Popen(
-            environment.manage(*arguments),
+            [sys.executable, "-m", "zopay_site.embedded.prepare"],
             cwd=home.ROOT,
             env=ours,
             stdin=subprocess.DEVNULL,
@@ -139,33 +134,27 @@ def _run_to_end(
             start_new_session=True,
         )
         try:
-            while True:
-                try:
-                    printed, _ = child.communicate(timeout=0.2)
-                    break
-                except subprocess.TimeoutExpired:
-                    shown.tick()
+            printed = _what_it_prints(child, shown)
         except BaseException:
             child.kill()
             child.wait()
             raise
     if child.returncode != 0:
         raise Stop(
-            f"manage.py {name} failed:{say.last_lines(log)}",
+            f"The tables or the demo could not be made:{say.last_lines(log)}",
             then=f"see {log}; bin/up --fresh starts over, without the data",
         )
-    return printed
-
-
-def _read_demo(words: str, place: Path) -> dict[str, Any]:
-    try:
-        demo: dict[str, Any] = json.loads(words)
-    except ValueError:
-        raise Stop(
-            "bootstrap_demo printed no JSON.", then="bin/manage bootstrap_demo --json"
-        ) from None
+    demo: dict[str, Any] = json.loads(printed)
     secrets_file.write_private(place / "demo.json", json.dumps(demo, indent=2) + "\n")
     return demo
+
+
+def _what_it_prints(child: subprocess.Popen[str], shown: Step) -> str:
+    while True:
+        try:
+            return child.communicate(timeout=0.2)[0]
+        except subprocess.TimeoutExpired:
+            shown.tick()
 
 
 def _end_on_signals() -> None:

@@ -17,7 +17,7 @@ def text(demo: dict[str, Any], payout: dict[str, Any] | None, *, base: str, home
     rows = [
         ("Watch the payout", payout["tracking_url"]) if payout else None,
         ("API", f"{base}/connect/v1"),
-        ("  reference", f"{base}/connect/v1/docs"),
+        ("  reference", f"{base}/connect/v1/reference"),
         ("  live key", partner["connect"]["live_key"]),
         ("  test key", partner["connect"]["test_key"]),
         ("  user with funds", f"{user['external_ref']} ({user['amount']} {user['asset']})"),
