@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from engine.common.errors import AmountInvalid
 from engine.common.ids import new_id, parse_public_id
 from engine.common.secrets import sign
 from engine.common.units import format_units, format_usd
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from engine.payouts.pricing import Cost
     from engine.rails.networks import Asset
 
+# What a bigint holds: nine million million dollars.
+USD_MICROS_MAX = 2**63 - 1
 PUBLIC_ID_LENGTH = 78
 SIGNATURE_LENGTH = 43
 # Stands in the stored answer for the one moment that is known only when the quote is
@@ -81,9 +84,12 @@ class QuoteRequest:
 def make_quote(request: QuoteRequest) -> tuple[Quote, Route]:
     """Price the request and promise the price for QUOTE_TTL_SECONDS.
 
-    Raises ExternalRefUnknown, RouteUnavailable and AmountTooSmall. A user who holds too
-    little gets a quote all the same; the route's `shortfall` says what is missing.
+    Raises ExternalRefUnknown, RouteUnavailable, AmountInvalid and AmountTooSmall. A user
+    who holds too little gets a quote all the same; the route's `shortfall` says what is
+    missing.
     """
+    if price_book().worth(asset=request.asset.code, units=request.units) > USD_MICROS_MAX:
+        raise AmountInvalid("The amount is larger than anything we could send.")
     purse = read_purse(
         partner_id=request.partner_id,
         livemode=request.livemode,
