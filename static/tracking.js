@@ -24,7 +24,7 @@
   // --- Words ---------------------------------------------------------------------
 
   function clock(moment, withSeconds) {
-    const shown = { hour: "2-digit", minute: "2-digit" };
+    const shown = { hour: "numeric", minute: "2-digit" };
     if (withSeconds) shown.second = "2-digit";
     if (moment.toDateString() !== new Date().toDateString()) {
       shown.day = "numeric";
@@ -149,7 +149,7 @@
         cache: "no-store",
         credentials: "omit",
         headers: { "If-None-Match": etag },
-        signal: AbortSignal.timeout(10000),
+        signal: AbortSignal.timeout?.(10000),
       });
       if (answer.status === 404) return;
       if (answer.status !== 304 && !answer.ok) {

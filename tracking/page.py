@@ -7,6 +7,7 @@ be on the page.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from engine.common.times import format_time
 from engine.common.units import format_units, format_usd
 from engine.partners.validation import visible_text
 from engine.payouts.models import Payout, PayoutEvent
+from engine.payouts.states import Status
 from engine.rails.networks import ASSETS, NETWORKS
 from tracking.route import Route, route_of
 from tracking.timeline import (
@@ -44,8 +46,10 @@ COLUMNS = (
     *("quote__network_fee_usd_micros", "quote__provider_fee_usd_micros"),
     "quote__zopay_fee_usd_micros",
 )
-# Milliseconds between two looks of one browser. A late payout changes rarely.
-POLL_MOVING, POLL_LATE, POLL_NEVER = 1500, 4000, 0
+# Milliseconds between two looks of one browser: often when something is about to happen,
+# less so when it is far off or late, and never again once it is over.
+POLL_OFTEN, POLL_SELDOM, POLL_NEVER = 1500, 4000, 0
+SOON = timedelta(seconds=60)
 DECIMALS_MIN = 2
 
 
@@ -140,7 +144,7 @@ def page_of(payout: Payout, events: Sequence[PayoutEvent], now: datetime) -> Pag
         fee_quoted=readable(format_usd(payout.quote.fee_usd_micros)),
         fee_paid=readable(paid),
         payout_id=payout.public_id,
-        poll_milliseconds=_poll(mood, is_final=is_final),
+        poll_milliseconds=_poll(payout, mood, now),
     )
 
 
@@ -161,13 +165,13 @@ def _note(payout: Payout) -> str:
     if not payout.livemode:
         return gettext("Test payout: no real money moves.")
     if payout.rail == RAIL_OF_NOBODY:
-        return gettext("Demonstration: this payout is simulated, no real money moves.")
+        return gettext("Demonstration: no real money moves.")
     return ""
 
 
 def _took(payout: Payout) -> str:
     """How long it took, as ``8 s`` or ``2 min 05 s``; "" until it is delivered."""
-    if payout.finished_at is None or payout.status != Mood.DELIVERED:
+    if payout.finished_at is None or payout.status != Status.DELIVERED:
         return ""
     seconds = max(round((payout.finished_at - payout.created_at).total_seconds()), 1)
     minutes, seconds = divmod(seconds, 60)
@@ -177,7 +181,8 @@ def _took(payout: Payout) -> str:
     return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
 
 
-def _poll(mood: Mood, *, is_final: bool) -> int:
-    if is_final:
+def _poll(payout: Payout, mood: Mood, now: datetime) -> int:
+    if payout.is_final:
         return POLL_NEVER
-    return POLL_LATE if mood is Mood.LATE else POLL_MOVING
+    is_soon = mood is not Mood.LATE and payout.estimated_delivery_at < now + SOON
+    return POLL_OFTEN if is_soon else POLL_SELDOM

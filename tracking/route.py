@@ -18,8 +18,8 @@ from tracking.timeline import Mark, shorten
 if TYPE_CHECKING:
     from engine.payouts.models import Payout
 
-# What fits under the outer places of a 360 px screen.
-CAPTION_CHARACTERS_MAX = 17
+# What fits beside a masked destination on a screen of 360 px.
+CAPTION_CHARACTERS_MAX = 24
 
 
 @dataclass(frozen=True, slots=True)

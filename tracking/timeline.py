@@ -183,18 +183,30 @@ def _words(payout: Payout, event: PayoutEvent, payer: str, *, is_waiting: bool) 
             words = gettext("Failed; the money went back to %(payer)s")
         case Status.CANCELLED:
             words = gettext("Cancelled before it was sent")
-        case _ if payout.is_bridged and event.network == payout.from_network:
-            is_crossing = is_waiting and payout.leg == 1
-            words = (
-                gettext("Left %(network)s, crossing the bridge")
-                if is_crossing
-                else gettext("Left %(network)s for the bridge")
-            )
+        case _ if (
+            network is not None and payout.is_bridged and payout.from_network == network.code
+        ):
+            return _words_before_the_bridge(payout, network, is_waiting=is_waiting)
         case _ if is_waiting and network is not None:
             return _waiting_words(network)
         case _:
             words = gettext("Sent on %(network)s")
     return words % named
+
+
+def _words_before_the_bridge(payout: Payout, network: Network, *, is_waiting: bool) -> str:
+    if not is_waiting:
+        return gettext("Sent on %(network)s to the bridge") % {"network": network.name}
+    if payout.leg > 1:
+        target = NETWORKS[payout.to_network].name
+        return gettext("Across the bridge, next is %(network)s") % {"network": target}
+    needed = network.final_confirmations
+    words = ngettext(
+        "Sent on %(network)s to the bridge, waiting for %(count)d confirmation",
+        "Sent on %(network)s to the bridge, waiting for %(count)d confirmations",
+        needed,
+    )
+    return words % {"network": network.name, "count": needed}
 
 
 def _waiting_words(network: Network) -> str:

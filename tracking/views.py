@@ -10,11 +10,10 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.http import HttpResponse, HttpResponseNotModified
+from django.http import HttpResponse, HttpResponseNotAllowed, HttpResponseNotModified
 from django.shortcuts import render
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
-from django.views.decorators.http import require_safe
 
 from engine.common.client_address import client_address
 from engine.common.errors import RateLimited
@@ -34,15 +33,17 @@ if TYPE_CHECKING:
 
 # Counted by address: one reader asks some 40 times a minute while a payout moves.
 LOOKS = RateLimit()
+SAFE = ("GET", "HEAD")
 
 
 def public(view: Callable[[HttpRequest, Payout], HttpResponse]) -> View:
     """Open the token for `view`, in the reader's language, with the headers of a secret."""
 
-    @require_safe
     @wraps(view)
     def opened(request: HttpRequest, token: str) -> HttpResponse:
         _speak(request)
+        if request.method not in SAFE:
+            return _guarded(HttpResponseNotAllowed(SAFE))
         try:
             LOOKS.take(client_address(request), per_minute=settings.PAGE_RATE_LIMIT_PER_MINUTE)
         except RateLimited as refusal:
@@ -105,12 +106,14 @@ def _too_many(request: HttpRequest, wait: int) -> HttpResponse:
 
 def _guarded(response: HttpResponse, frame_hosts: list[str] | None = None) -> HttpResponse:
     """Keep the page out of caches, indexes and strangers' frames."""
+    marked: Any = response
+    # Django logs the path of whatever is refused, and this path opens a page.
+    marked._has_been_logged = True
     response["Cache-Control"] = "private, no-store"
     response["X-Robots-Tag"] = "noindex, nofollow"
     response["Referrer-Policy"] = "no-referrer"
     patch_vary_headers(response, ["Accept-Language"])
     if frame_hosts:
-        marked: Any = response
         marked._csp_replace = {"frame-ancestors": [f"https://{host}" for host in frame_hosts]}
         # X-Frame-Options knows no list of hosts, and would refuse those we allow.
         marked.xframe_options_exempt = True
