@@ -1,0 +1,126 @@
+"""Many callers at one moment: each test lets its calls go at once, on own connections."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from django.db import connection
+
+from engine.payouts.models import Payout, PayoutEvent
+from tests.cast import QUOTE, USDT, Api, count, units_held
+
+CALLERS = 64
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def all_at_once(calls):
+    """Run each call in a thread of its own, none before all are ready."""
+    gate = Barrier(len(calls))
+
+    def run(call):
+        try:
+            connection.ensure_connection()
+            gate.wait(timeout=60)
+            return call()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+def executes(api, quote_ids, keys):
+    def call(quote_id, key):
+        return lambda: Api(api.key, api.livemode).post(
+            "/payouts", {"quote_id": quote_id}, key=key
+        )
+
+    return all_at_once([call(*pair) for pair in zip(quote_ids, keys, strict=True)])
+
+
+def test_64_executes_of_one_quote_with_distinct_keys_make_one_payout(live_api, funded):
+    quote_id = live_api.quote()
+    answers = executes(live_api, [quote_id] * CALLERS, [f"k{n}" for n in range(CALLERS)])
+
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 63}
+    (payout,) = [answer.json() for answer in answers if answer.status_code == 201]
+    refused = [answer.json() for answer in answers if answer.status_code == 409]
+    assert {(one["code"], one["payout_id"]) for one in refused} == {
+        ("quote_already_used", payout["id"])
+    }
+    assert Payout.objects.count() == PayoutEvent.objects.count() == 1
+    assert units_held(funded, livemode=True) == 900 * USDT
+
+
+def test_64_executes_with_one_key_make_one_payout_and_one_answer(live_api, funded):
+    quote_id = live_api.quote()
+    answers = executes(live_api, [quote_id] * CALLERS, ["k"] * CALLERS)
+
+    assert {(answer.status_code, answer.content) for answer in answers} == {
+        (201, answers[0].content)
+    }
+    assert Counter("Idempotent-Replayed" in answer for answer in answers) == {
+        True: 63,
+        False: 1,
+    }
+    assert Payout.objects.count() == 1
+    assert units_held(funded, livemode=True) == 900 * USDT
+
+
+def test_64_test_mode_executes_without_keys_make_one_payout_and_one_answer(test_api, funded):
+    quote_id = test_api.quote()
+    answers = executes(test_api, [quote_id] * CALLERS, [None] * CALLERS)
+
+    assert {(answer.status_code, answer.content) for answer in answers} == {
+        (201, answers[0].content)
+    }
+    assert Payout.objects.count() == 1
+    assert units_held(funded, livemode=False) == 900 * USDT
+
+
+def test_64_payouts_of_100_out_of_1000_are_ten(live_api, funded):
+    quote_ids = [live_api.quote() for _ in range(CALLERS)]
+    answers = executes(live_api, quote_ids, [f"k{n}" for n in range(CALLERS)])
+
+    assert Counter(answer.status_code for answer in answers) == {201: 10, 422: 54}
+    refused = {answer.json()["code"] for answer in answers if answer.status_code == 422}
+    assert refused == {"insufficient_funds"}
+    assert Payout.objects.count() == 10
+    assert units_held(funded, livemode=True) == 0
+
+
+def test_64_quotes_with_one_key_are_one_quote(live_api):
+    answers = all_at_once(
+        [lambda: Api(live_api.key, True).post("/payouts/quote", QUOTE, key="k")] * CALLERS
+    )
+
+    assert {(answer.status_code, answer.content) for answer in answers} == {
+        (201, answers[0].content)
+    }
+    assert count("payouts_quote") == 1
+
+
+def test_64_addresses_without_keys_are_one_address(test_api):
+    body = {"asset": "USDT", "network": "tron", "external_ref": "newcomer"}
+    answers = all_at_once(
+        [lambda: Api(test_api.key, False).post("/addresses", body, key=None)] * CALLERS
+    )
+
+    assert {(answer.status_code, answer.content) for answer in answers} == {
+        (201, answers[0].content)
+    }
+    assert count("rails_depositaddress") == 1
+
+
+def test_64_sandbox_deposits_with_one_key_are_credited_once(test_api, funded):
+    body = {"external_ref": "user-1", "asset": "USDT", "network": "tron", "amount": "5"}
+    answers = all_at_once(
+        [lambda: Api(test_api.key, False).post("/sandbox/deposits", body, key="k")] * CALLERS
+    )
+
+    assert {(answer.status_code, answer.content) for answer in answers} == {
+        (201, answers[0].content)
+    }
+    assert units_held(funded, livemode=False, network="tron") == 5 * USDT
