@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 
 from engine.common.ids import public_id
 from engine.common.queue import after_commit
@@ -42,7 +42,6 @@ EXECUTE = """
 SELECT outcome, answer_status, answer, payout
 FROM payouts_execute(%s, %s, %s, %s, %s, %s, make_interval(hours => %s), %s)
 """
-KEY_TAKEN_MEANWHILE = "ZP409"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +93,10 @@ def execute_quote(
 
 
 def _call_execute(arguments: list[Any]) -> tuple[str, int, Any, UUID]:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(EXECUTE, arguments)
-            row: tuple[str, int, Any, UUID] = cursor.fetchone()
-    except DatabaseError as error:
-        if getattr(error.__cause__, "sqlstate", None) == KEY_TAKEN_MEANWHILE:
-            raise IdempotencyConflict from None
-        raise
-    return row
+    with connection.cursor() as cursor:
+        cursor.execute(EXECUTE, arguments)
+        row: tuple[str, int, Any, UUID] = cursor.fetchone()
+        return row
 
 
 def _refusal(outcome: str, payout_id: UUID) -> RequestRefused:

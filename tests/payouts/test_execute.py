@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from engine.ledger.errors import InsufficientFunds
+from engine.partners import answers
 from engine.partners.errors import IdempotencyConflict
 from engine.partners.models import StoredAnswer
 from engine.payouts import errors
@@ -268,6 +269,29 @@ def test_two_quotes_under_one_key_meet_and_the_second_leaves_no_trace(promise, e
 
     assert footprint() == before
     assert Quote.objects.get(pk=second.pk).used_at is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_answer_stored_meanwhile_for_the_same_request_is_replayed(funded, promise, execute):
+    """The door keeps a refusal under the key without holding the quote's row."""
+    quote = promise()
+    with transaction.atomic():
+        answers.store(
+            partner_id=funded.pk,
+            livemode=True,
+            key="k",
+            fingerprint=b"f" * 32,
+            status=422,
+            body=b"too little",
+        )
+        before = footprint()
+        waiting = Session(lambda: execute(quote, idempotency_key="k", fingerprint=b"f" * 32))
+        wait_until_somebody_waits_for_me()
+
+    again = waiting.wait()
+
+    assert (again.status, again.body, again.is_replay) == (422, b"too little", True)
+    assert footprint() == before
 
 
 @pytest.mark.django_db(transaction=True)

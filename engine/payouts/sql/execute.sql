@@ -3,7 +3,8 @@
 --
 -- Refusals come back as an outcome, with nothing written; the caller words them. The
 -- order of the checks is the order in which the contract lists its answers, and a replay
--- comes before all of them. Two calls for one quote meet on the quote's row.
+-- comes before all that can change for a quote of one's own. Two calls for one quote meet
+-- on the quote's row, two for one key on the key's; whoever waits looks again afterwards.
 
 -- Why a payout may not leave now; NULL when it may. Three tables that are nearly empty.
 -- VOLATILE, since a STABLE function keeps its caller's snapshot: having waited for another
@@ -58,6 +59,21 @@ RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
         to_char(p_promised_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')), 'UTF8')
 $$;
 
+-- What a key was answered since p_since: `replayed`, or `idempotency_conflict` when that
+-- was another request; NULL when the key is free. VOLATILE for the same reason as above.
+CREATE OR REPLACE FUNCTION payouts_replay(
+    p_partner uuid, p_livemode boolean, p_key text, p_fingerprint bytea, p_since timestamptz,
+    OUT outcome text, OUT answer_status integer, OUT answer bytea
+) LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    SELECT CASE WHEN s.fingerprint = p_fingerprint
+                THEN 'replayed' ELSE 'idempotency_conflict' END, s.status, s.body
+    INTO outcome, answer_status, answer
+    FROM partners_storedanswer s
+    WHERE s.partner_id = p_partner AND s.livemode = p_livemode AND s.key = p_key
+      AND s.created_at > p_since;
+END $$;
+
 CREATE OR REPLACE FUNCTION payouts_execute(
     p_quote uuid, p_signature text, p_partner uuid, p_livemode boolean,
     p_key text, p_fingerprint bytea, p_replay interval, p_rail text,
@@ -65,7 +81,6 @@ CREATE OR REPLACE FUNCTION payouts_execute(
 ) LANGUAGE plpgsql AS $$
 DECLARE
     q payouts_quote;
-    v_stored partners_storedanswer;
     v_now timestamptz;
     v_promised timestamptz;
 BEGIN
@@ -80,14 +95,9 @@ BEGIN
     END IF;
     v_now := clock_timestamp();
     IF p_key IS NOT NULL THEN
-        SELECT * INTO v_stored FROM partners_storedanswer s
-        WHERE s.partner_id = p_partner AND s.livemode = p_livemode AND s.key = p_key
-          AND s.created_at > v_now - p_replay;
-        IF FOUND THEN
-            outcome := CASE WHEN v_stored.fingerprint = p_fingerprint
-                            THEN 'replayed' ELSE 'idempotency_conflict' END;
-            answer_status := v_stored.status;
-            answer := v_stored.body;
+        SELECT * INTO outcome, answer_status, answer
+        FROM payouts_replay(p_partner, p_livemode, p_key, p_fingerprint, v_now - p_replay);
+        IF outcome IS NOT NULL THEN
             RETURN;
         END IF;
     END IF;
@@ -116,6 +126,23 @@ BEGIN
     END IF;
 
     v_promised := date_trunc('milliseconds', v_now) + make_interval(secs => q.estimated_seconds);
+    answer := payouts_answer(q.answer, v_promised);
+    IF p_key IS NOT NULL THEN
+        -- Before anything else is written: should the key have been taken while we looked,
+        -- there is nothing to undo.
+        INSERT INTO partners_storedanswer AS s
+            (partner_id, livemode, key, fingerprint, status, body, created_at)
+        VALUES (p_partner, p_livemode, p_key, p_fingerprint, 201, answer, v_now)
+        ON CONFLICT (partner_id, livemode, key) DO UPDATE
+            SET fingerprint = excluded.fingerprint, status = excluded.status,
+                body = excluded.body, created_at = excluded.created_at
+            WHERE s.created_at <= v_now - p_replay;
+        IF NOT FOUND THEN
+            SELECT * INTO outcome, answer_status, answer
+            FROM payouts_replay(p_partner, p_livemode, p_key, p_fingerprint, v_now - p_replay);
+            RETURN;
+        END IF;
+    END IF;
     UPDATE payouts_quote SET used_at = v_now WHERE id = q.id;
     INSERT INTO payouts_payout (
         id, quote_id, partner_id, livemode, end_user_id, door, rail, asset, from_network,
@@ -134,21 +161,6 @@ BEGIN
         'payout:' || replace(q.payout_id::text, '-', '') || ':hold',
         q.available_account_id, q.held_account_id, q.units_sent
     );
-    answer := payouts_answer(q.answer, v_promised);
     answer_status := 201;
     outcome := 'executed';
-    IF p_key IS NOT NULL THEN
-        INSERT INTO partners_storedanswer AS s
-            (partner_id, livemode, key, fingerprint, status, body, created_at)
-        VALUES (p_partner, p_livemode, p_key, p_fingerprint, 201, answer, v_now)
-        ON CONFLICT (partner_id, livemode, key) DO UPDATE
-            SET fingerprint = excluded.fingerprint, status = excluded.status,
-                body = excluded.body, created_at = excluded.created_at
-            WHERE s.created_at <= v_now - p_replay;
-        IF NOT FOUND THEN
-            -- The key was taken a moment ago for another request; ours must leave no
-            -- trace, and only an exception undoes what this call has written.
-            RAISE EXCEPTION 'idempotency_conflict' USING ERRCODE = 'ZP409';
-        END IF;
-    END IF;
 END $$;
