@@ -27,7 +27,7 @@ from engine.payouts.quotes import parse_quote_id
 from engine.payouts.states import FINAL, Status, starts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -42,6 +42,7 @@ EXECUTE = """
 SELECT outcome, answer_status, answer, payout
 FROM payouts_execute(%s, %s, %s, %s, %s, %s, make_interval(hours => %s), %s)
 """
+LOCK = "SELECT FROM payouts_payout WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +200,21 @@ def begin_next_leg(payout_ids: Sequence[UUID]) -> list[Moved]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(NEXT_LEG, {"ids": list(payout_ids)})
         moved = [Moved.from_row(row) for row in cursor.fetchall()]
-        moves = []
+        moves, system = [], cache(open_system_account)
         for payout in moved:
-            name, in_transit, custody = _crossing(payout, payout.payout_id)
+            name, in_transit, custody = _crossing(payout, payout.payout_id, system)
             moves.append(Move(f"{name}:bridge_out", in_transit, custody, payout.units_received))
         move_many(moves)
     return moved
+
+
+def lock(payout_ids: Sequence[UUID]) -> None:
+    """Lock payouts in key order until the caller's transaction ends.
+
+    A statement of its own: the next one's snapshot is then newer than the wait.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK, [list(payout_ids)])
 
 
 def return_from_bridge(payout_ids: Sequence[UUID]) -> None:
@@ -219,9 +229,9 @@ def return_from_bridge(payout_ids: Sequence[UUID]) -> None:
         .filter(id__in=payout_ids, status=Status.BROADCAST, leg=2)
         .order_by("id")
     )
-    moves = []
+    moves, system = [], cache(open_system_account)
     for payout in payouts:
-        name, in_transit, custody = _crossing(payout, payout.id)
+        name, in_transit, custody = _crossing(payout, payout.id, system)
         moves.append(
             Move(f"{name}:bridge_returned", custody, in_transit, payout.units_received)
         )
@@ -230,7 +240,11 @@ def return_from_bridge(payout_ids: Sequence[UUID]) -> None:
 
 def note_leg(steps: Sequence[Step]) -> None:
     """Add a later leg's reference to the timeline, once; the state stays broadcast."""
-    _write_steps(NOTE_LEG, steps)
+    if not steps:
+        return
+    with transaction.atomic():
+        lock([step.payout_id for step in steps])
+        _write_steps(NOTE_LEG, steps)
 
 
 def reschedule(steps: Sequence[Step]) -> None:
@@ -284,12 +298,12 @@ def _release(payout: Moved) -> Move:
     )
 
 
-def _crossing(payout: Moved | Payout, payout_id: UUID) -> tuple[str, int, int]:
+def _crossing(
+    payout: Moved | Payout, payout_id: UUID, system: Callable[[str, str, bool], int]
+) -> tuple[str, int, int]:
     """The name of a payout's bridge movements, and the accounts at its source."""
     return (
         f"payout:{payout_id.hex}",
-        open_system_account(accounts.in_transit(), payout.asset, payout.livemode),
-        open_system_account(
-            accounts.custody(payout.from_network), payout.asset, payout.livemode
-        ),
+        system(accounts.in_transit(), payout.asset, payout.livemode),
+        system(accounts.custody(payout.from_network), payout.asset, payout.livemode),
     )

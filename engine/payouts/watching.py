@@ -33,7 +33,12 @@ logger = structlog.get_logger(__name__)
 ESTIMATE_SECONDS_MIN = 1.0
 LOOK_UP_SECONDS_MAX = 15.0
 RAIL_AWAY_SECONDS = 5.0
+SEEN = frozenset({Outcome.SEEN, Outcome.FINAL})
 CLOSES = {AttemptState.DONE: Outcome.FINAL, AttemptState.DEAD: Outcome.DEAD}
+
+
+class AttemptOfAnotherState(Exception):
+    """An attempt has ended whose payout is not where such an end leads on: ask a person."""
 
 
 def watch(sent: Sequence[Sent]) -> None:
@@ -71,8 +76,9 @@ def _take_steps(looks: Sequence[Look]) -> None:
     by_news: dict[str, list[Look]] = defaultdict(list)
     for one, sighting in looks:
         by_news[_news(one, sighting)].append((one, sighting))
-    # What died after it was seen was broadcast first, and its timeline says so.
-    seen = [look for look in looks if look[1].seen_at is not None]
+    # What died after it was seen was broadcast first, and its timeline says so. What is
+    # final was seen, whether or not the outside remembers when.
+    seen = [look for look in looks if look[1].seen_at or look[1].outcome in SEEN]
     services.advance(Status.BROADCAST, _steps(s for s in seen if s[0].status == Status.SENDING))
     services.note_leg(_steps(look for look in seen if look[0].leg > 1))
     _close(by_news["dead"], _fail)
@@ -112,20 +118,30 @@ def _fail(looks: Sequence[Look]) -> list[services.Moved]:
 def _close(
     looks: Sequence[Look], step: Callable[[Sequence[Look]], list[services.Moved]]
 ) -> None:
-    """Take a step and end the attempts that led to it, all or nothing."""
+    """End attempts and take the step that they lead to, all or nothing.
+
+    Only an attempt that is still live moves its payout. One that another worker has closed
+    since we looked may have a successor by now, and releasing the hold on the old one's
+    death would pay twice.
+    """
     if not looks:
         return
     with transaction.atomic():
-        moved = {payout.payout_id for payout in step(looks)}
+        services.lock([one.payout_id for one, _ in looks])
+        closed: set[int] = set()
         for state, outcome in CLOSES.items():
-            close_attempts(
+            closed |= close_attempts(
                 state=state,
                 proofs={
                     one.attempt_id: {"outcome": outcome.value, **sighting.evidence}
                     for one, sighting in looks
-                    if one.payout_id in moved and sighting.outcome is outcome
+                    if sighting.outcome is outcome
                 },
             )
+        news = [look for look in looks if look[0].attempt_id in closed]
+        moved = {payout.payout_id for payout in step(news)}
+        if stuck := {one.payout_id for one, _ in news} - moved:
+            raise AttemptOfAnotherState(stuck)
 
 
 def _steps(looks: Iterable[Look]) -> list[services.Step]:
