@@ -32,6 +32,11 @@ _FAILURES = (
         is_retryable=False,
     ),
     Failure(
+        "destination_blocked",
+        "Payouts to this destination are no longer allowed. The funds are back.",
+        is_retryable=False,
+    ),
+    Failure(
         "rail_rejected",
         "The transfer was refused before it was sent. The funds are back.",
         is_retryable=True,

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from engine.payouts import services
-from engine.payouts.models import Freeze, Payout
+from engine.payouts.models import BlockedDestination, Freeze, Payout
 from engine.payouts.states import Status
 from engine.rails.attempts import note_evidence, open_attempts
 from engine.rails.base import Order, Prepared, rail_named
@@ -30,6 +30,11 @@ logger = structlog.get_logger(__name__)
 
 # While frozen, a payout that was accepted waits; this is how often it asks.
 FROZEN_SECONDS = 5.0
+# What only a person can decide is looked at again this often.
+REVIEWED_SECONDS = 60.0
+# Whoever sets a freeze waits for those who are signing, and they for her: once the freeze
+# is committed, nothing is signed that it should have stopped.
+LOCK_GUARDS = "LOCK TABLE payouts_freeze, payouts_blockeddestination IN SHARE MODE"
 
 LIVE_ATTEMPTS = """
 SELECT a.id, a.payout_id, a.leg, a.rail, a.network, a.reference, a.payload, a.created_at,
@@ -71,24 +76,66 @@ class Sent:
 def prepare_due(payout_ids: Sequence[UUID]) -> None:
     """Give every payout that has none an attempt at its current leg, and commit it.
 
-    What the rail refuses to prepare was never sent: such a payout fails, funds released.
+    What the rail refuses to prepare, or nobody may be paid any more, was never sent: such
+    a payout fails, funds released. But once money is on a bridge only a person can say
+    what becomes of it.
     """
+    with transaction.atomic():
+        ready = _not_stopped(_without_attempt(payout_ids))
+        for rail in {payout.rail for payout in ready}:
+            _prepare_on(rail, [payout for payout in ready if payout.rail == rail])
+
+
+def _not_stopped(waiting: list[Payout]) -> list[Payout]:
+    """Hold back what is frozen, give up what is blocked, and return the rest."""
+    if not waiting:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK_GUARDS)
     frozen = set(
         Freeze.objects.filter(lifted_at__isnull=True).values_list("network", flat=True)
     )
-    with transaction.atomic():
-        waiting = _without_attempt(payout_ids)
-        held_back = [
-            payout
-            for payout in waiting
-            if frozen & {"", payout.from_network, payout.to_network}
+    blocked = set(
+        BlockedDestination.objects.filter(
+            destination__in={payout.destination for payout in waiting}
+        ).values_list("destination", flat=True)
+    )
+    held_back, given_up, ready = [], [], []
+    for payout in waiting:
+        if frozen & {"", payout.from_network, payout.to_network}:
+            held_back.append(services.Step(payout.id, due_seconds=FROZEN_SECONDS))
+        elif payout.destination in blocked:
+            given_up.append((payout, "destination_blocked"))
+        else:
+            ready.append(payout)
+    services.reschedule(held_back)
+    _give_up(given_up)
+    return ready
+
+
+def _give_up(refused: Sequence[tuple[Payout, str]]) -> None:
+    """Fail what was never sent, each with its failure code.
+
+    Of a later leg only that leg was never sent: the earlier one took the money out of
+    custody, so its hold stays until a person has seen where it is.
+    """
+    services.advance(
+        Status.FAILED,
+        [
+            services.Step(payout.id, failure_code=failure_code)
+            for payout, failure_code in refused
+            if payout.leg == 1
+        ],
+    )
+    stranded = [(payout, code) for payout, code in refused if payout.leg > 1]
+    for payout, failure_code in stranded:
+        logger.error("later_leg_refused", payout=payout.public_id, failure_code=failure_code)
+    services.reschedule(
+        [
+            services.Step(payout.id, due_seconds=REVIEWED_SECONDS, needs_review=True)
+            for payout, _ in stranded
         ]
-        services.reschedule(
-            [services.Step(payout.id, due_seconds=FROZEN_SECONDS) for payout in held_back]
-        )
-        ready = [payout for payout in waiting if payout not in held_back]
-        for rail in {payout.rail for payout in ready}:
-            _prepare_on(rail, [payout for payout in ready if payout.rail == rail])
+    )
 
 
 def _without_attempt(payout_ids: Sequence[UUID]) -> list[Payout]:
@@ -113,11 +160,11 @@ def _prepare_on(rail: str, payouts: list[Payout]) -> None:
     refused, sends = [], []
     for payout, order, outcome in zip(payouts, orders, outcomes, strict=True):
         if isinstance(outcome, RailRejected):
-            refused.append(services.Step(payout.id, failure_code=outcome.failure_code))
+            refused.append((payout, outcome.failure_code))
         else:
             sends.append((order, outcome))
     open_attempts(sends=sends)
-    services.advance(Status.FAILED, refused)
+    _give_up(refused)
     pending = {payout.id for payout in payouts if payout.status == Status.PENDING}
     services.advance(
         Status.SENDING,
