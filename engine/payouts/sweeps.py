@@ -6,10 +6,13 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
-from engine.payouts import sending, watching
+from engine.common.ids import public_id
+from engine.payouts import sending, services, watching
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
 LEASE = (Path(__file__).parent / "sql" / "lease.sql").read_text()
 # A drain ends before Celery's time limit does it; the next sweep goes on from there.
 DRAIN_SECONDS_MAX = 20.0
+# Soon enough to notice that the cause is gone, seldom enough not to fill the log.
+BROKEN_SECONDS = 60.0
+
+logger = structlog.get_logger(__name__)
 
 
 def drain() -> int:
@@ -46,6 +53,31 @@ def lease() -> list[UUID]:
 
 
 def take_steps(payout_ids: Sequence[UUID]) -> None:
+    """Take each payout a step further, together; one that breaks stops no other.
+
+    Together is a few statements for all of them. When that breaks, each goes by itself,
+    and the one that breaks again is left for a person, its funds held. Every step is
+    conditional, so going twice is safe.
+    """
+    try:
+        _take_steps(payout_ids)
+    except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
+        # The database is away, or the time is up: nobody's row is to blame.
+        raise
+    except Exception as error:
+        if len(payout_ids) > 1:
+            logger.warning("batch_broke", rows=len(payout_ids), error=repr(error))
+            for payout_id in payout_ids:
+                take_steps([payout_id])
+            return
+        [payout_id] = payout_ids
+        logger.exception("payout_broke", payout=public_id("pay", payout_id))
+        services.reschedule(
+            [services.Step(payout_id, due_seconds=BROKEN_SECONDS, needs_review=True)]
+        )
+
+
+def _take_steps(payout_ids: Sequence[UUID]) -> None:
     """Prepare what has no attempt, hand over what is due, look at everything."""
     if not payout_ids:
         return
