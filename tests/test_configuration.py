@@ -16,7 +16,7 @@ DOCUMENTED = set(
 )
 # Read by zopay_site/embedded alone.
 EMBEDDED = {"ZOPAY_POSTGRES_BIN"}
-SECRETS = ["SECRET_KEY", "KEY_PEPPER", "SIGNING_KEYS", "DATABASE_URL", "REDIS_URL"]
+SECRETS = ["SECRET_KEY", "KEY_PEPPER", "SIGNING_KEYS", "SEALING_KEYS", "DATABASE_URL", "REDIS_URL"]
 
 
 def read_by_settings():

@@ -39,6 +39,8 @@ SECRET_KEY = env.str("SECRET_KEY")
 KEY_PEPPER = env.str("KEY_PEPPER")
 # The first one signs, every one verifies: that is how a key is rotated.
 SIGNING_KEYS = env.list("SIGNING_KEYS")
+# The first one seals, every one opens.
+SEALING_KEYS = env.list("SEALING_KEYS")
 
 # --- Money: how long, how deep, how often ----------------------------------------
 

@@ -17,7 +17,7 @@ import pytest
 from zopay_site.embedded import children, home, ports
 
 # bin/test gives its tests servers and secrets; a stranger has none of these.
-OURS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "KEY_PEPPER", "SIGNING_KEYS")
+OURS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "KEY_PEPPER", "SIGNING_KEYS", "SEALING_KEYS")
 UP_SECONDS = 90
 
 

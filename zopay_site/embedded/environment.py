@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from zopay_site.embedded.children import Child
 
-SECRETS = ("SECRET_KEY", "KEY_PEPPER", "SIGNING_KEYS")
+SECRETS = ("SECRET_KEY", "KEY_PEPPER", "SIGNING_KEYS", "SEALING_KEYS")
 BORROWED = (
     *SECRETS,
     "DATABASE_URL",

@@ -28,6 +28,7 @@ PRODUCTION = NOWHERE | {
     "SECRET_KEY": "only-for-this-check-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ",
     "KEY_PEPPER": "only-for-this-check-0123456789-abcdefghijklmnopqrstuvwxyz",
     "SIGNING_KEYS": "only-for-this-check-0123456789-abcdefghijklmnopqrstuvwxyz",
+    "SEALING_KEYS": "only-for-this-check-0123456789-abcdefghijklmnopqrstuvwxyz",
     "DJANGO_SETTINGS_MODULE": "zopay_site.settings",
 }
 STEPS: dict[str, list[str]] = {
