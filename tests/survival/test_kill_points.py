@@ -4,7 +4,7 @@ import pytest
 
 from tests.survival.kill_points import POINTS
 
-pytestmark = [pytest.mark.survival, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.survival, pytest.mark.timeout(60, func_only=True)]
 
 
 @pytest.mark.parametrize("point", POINTS)

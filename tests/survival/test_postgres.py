@@ -6,7 +6,7 @@ import pytest
 
 from tests.survival.door import Crowd
 
-pytestmark = [pytest.mark.survival, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.survival, pytest.mark.timeout(90, func_only=True)]
 
 CRASHES = 3
 AWAY_SECONDS = 0.7

@@ -8,7 +8,7 @@ from time import monotonic, sleep
 
 import pytest
 
-pytestmark = [pytest.mark.survival, pytest.mark.timeout(100)]
+pytestmark = [pytest.mark.survival, pytest.mark.timeout(100, func_only=True)]
 
 PAYOUTS, KILLS = 120, 25
 FAULT = "INSERT INTO rails_simulatedfault (kind, remaining, seconds) VALUES (%s, %s, 1)"
