@@ -134,7 +134,7 @@ def transaction_answer(row: ActivityRow) -> dict[str, Any]:
     tx_hash = row.reference.partition(":")[0]
     if tx_hash not in {"", SANDBOX_REFERENCE}:
         answer["tx_hash"] = tx_hash
-        answer["explorer_url"] = explorer_tx_url(row.to_network or row.network, tx_hash)
+        answer["explorer_url"] = explorer_tx_url(row.seen_on, tx_hash)
     if row.failure_code:
         answer["failure"] = describe_failure(row.failure_code)
     return answer

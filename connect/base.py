@@ -47,6 +47,8 @@ class Endpoint(APIView):
     keyed: ClassVar[frozenset[str]] = frozenset()
     is_key_required: ClassVar[bool] = False
 
+    # DRF would answer OPTIONS with a description; ours is the OpenAPI document.
+    http_method_names = ("get", "head", "post")
     format_kwarg: str | None = None
     caller: Caller
     key: str | None = None
@@ -123,7 +125,8 @@ class Endpoint(APIView):
         too, where the contract says that a refusal is the last word on its key.
         """
         if self.key is None:
-            return Response(work(), status=status)
+            with transaction.atomic():
+                return Response(work(), status=status)
         given = answers.stored(**self._name_of_answer())
         if given is not None:
             return self._replay(given)

@@ -42,8 +42,6 @@ class Addresses(Endpoint):
 
     def _make(self) -> dict[str, Any]:
         form, caller = self.read(AddressForm), self.caller
-        # Both are known before a user is made for them.
-        asset, network = asset_named(form["asset"]), network_named(form["network"])
         user = None
         if "external_ref" in form:
             user = see_end_user(
@@ -55,8 +53,8 @@ class Addresses(Endpoint):
             partner_id=caller.partner_id,
             livemode=caller.livemode,
             end_user_id=None if user is None else user.pk,
-            asset=asset.code,
-            network=network.code,
+            asset=form["asset"],
+            network=form["network"],
             label=form.get("label", ""),
         )
         address.end_user = user

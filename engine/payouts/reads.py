@@ -191,7 +191,8 @@ def _payout_row(row: Sequence[Any]) -> PayoutRow:
 class ActivityRow(NamedTuple):
     """A deposit or a payout: what came in or went out of a user's funds.
 
-    `units` left or reached the user on `network`. `to_network`, `destination` and
+    `units` left or reached the user on `network`; `reference` is what the network
+    `seen_on` calls the last leg that it saw. `to_network`, `destination` and
     `failure_code` are a payout's; `status` is the engine's word for either.
     """
 
@@ -205,6 +206,7 @@ class ActivityRow(NamedTuple):
     units: int
     ended_at: datetime | None
     reference: str
+    seen_on: str
     to_network: str
     destination: str
     failure_code: str
