@@ -73,12 +73,14 @@ def test_two_debits_of_a_hot_account_cannot_overdraw_it(
 def test_an_older_snapshot_fails_and_does_not_overdraw(available, held, fees, other, sql, code):
     move(reference="fee:1", debit=available, credit=fees, units=500)
     account = Account.objects.get(code=code).pk
+    # Two recipients, so that the two debits meet in the debited account alone.
+    somebody = open_account(code="user:2:tron:available", asset="USDT", livemode=True)
     other.isolation_level = IsolationLevel.REPEATABLE_READ
     other.execute("SELECT count(*) FROM ledger_account")
     move(reference="first:1", debit=account, credit=held, units=500)
 
     with pytest.raises(Exception, match="could not serialize"):
-        other.execute(MOVE, ["second:1", account, held, 500])
+        other.execute(MOVE, ["second:1", account, somebody, 500])
 
     assert balance_of(account_id=account) == 0
 
