@@ -13,11 +13,13 @@ from engine.ledger.services import move, open_account
 from engine.payouts.models import Deposit, Holding
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
 # One round trip for a quote: who is the user, and what does she hold of the asset.
 HELD_OF_ASSET = """
-SELECT u.id, h.network, h.available_account_id, h.held_account_id, a.balance
+SELECT u.id, clock_timestamp(),
+       h.network, h.available_account_id, h.held_account_id, a.balance
 FROM partners_enduser u
 LEFT JOIN payouts_holding h ON h.end_user_id = u.id AND h.asset = %s
 LEFT JOIN ledger_account a ON a.id = h.available_account_id
@@ -36,9 +38,10 @@ class HeldOn:
 
 @dataclass(frozen=True, slots=True)
 class Purse:
-    """A user and what she holds of one asset, by network."""
+    """A user and what she holds of one asset, by network, and when by the database's clock."""
 
     end_user_id: int
+    read_at: datetime
     held: dict[str, HeldOn]
 
 
@@ -53,9 +56,10 @@ def read_purse(
         return None
     return Purse(
         end_user_id=rows[0][0],
+        read_at=rows[0][1],
         held={
             network: HeldOn(int(balance), available, held)
-            for _, network, available, held, balance in rows
+            for _, _, network, available, held, balance in rows
             if network is not None
         },
     )

@@ -119,6 +119,15 @@ def price_book() -> PriceBook:
     return known[1]
 
 
+def price_book_with(*, schedule: int) -> PriceBook:
+    """The prices, read anew if they are older than the partner's fee schedule."""
+    book = price_book()
+    if schedule not in book.schedules:
+        forget_prices()
+        book = price_book()
+    return book
+
+
 def forget_prices() -> None:
     """Read the rows again at the next quote; called when an operator edits one here."""
     global _book  # noqa: PLW0603 - as above

@@ -11,7 +11,6 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from engine.common.errors import AmountInvalid
 from engine.common.ids import new_id, parse_public_id
@@ -22,16 +21,18 @@ from engine.payouts.errors import AmountTooSmall, ExternalRefUnknown
 from engine.payouts.funds import open_holding, read_purse
 from engine.payouts.models import Payout, Quote
 from engine.payouts.models.payouts import Terms
-from engine.payouts.pricing import price_book
+from engine.payouts.pricing import price_book_with
 from engine.payouts.routing import Route, Wish, find_route
 
 if TYPE_CHECKING:
     from engine.payouts.funds import Purse
-    from engine.payouts.pricing import Cost
+    from engine.payouts.pricing import Cost, PriceBook
     from engine.rails.networks import Asset
 
 # What a bigint holds: nine million million dollars.
 USD_MICROS_MAX = 2**63 - 1
+# Each round is a hundredth of the last one or less; a fee of all of the amount never ends.
+LEAST_UNITS_ROUNDS = 20
 PUBLIC_ID_LENGTH = 78
 SIGNATURE_LENGTH = 43
 # Stands in the stored answer for the one moment that is known only when the quote is
@@ -88,7 +89,9 @@ def make_quote(request: QuoteRequest) -> tuple[Quote, Route]:
     who holds too little gets a quote all the same; the route's `shortfall` says what is
     missing.
     """
-    if price_book().worth(asset=request.asset.code, units=request.units) > USD_MICROS_MAX:
+    # One book for the whole quote: its parts must come from the same moment.
+    book = price_book_with(schedule=request.fee_schedule_id)
+    if book.worth(asset=request.asset.code, units=request.units) > USD_MICROS_MAX:
         raise AmountInvalid("The amount is larger than anything we could send.")
     purse = read_purse(
         partner_id=request.partner_id,
@@ -106,21 +109,20 @@ def make_quote(request: QuoteRequest) -> tuple[Quote, Route]:
         held={network: held.units for network, held in purse.held.items()},
         schedule=request.fee_schedule_id,
     )
-    route = find_route(wish, price_book())
-    quote = _draft(request, route, purse)
+    route = find_route(wish, book)
+    quote = _draft(request, route, purse, book)
     if request.livemode:
         quote.save(force_insert=True)
         return quote, route
     return _save_test_quote(quote), route
 
 
-def _draft(request: QuoteRequest, route: Route, purse: Purse) -> Quote:
-    book, cost, asset = price_book(), route.cost, request.asset
+def _draft(request: QuoteRequest, route: Route, purse: Purse, book: PriceBook) -> Quote:
+    cost, asset = route.cost, request.asset
     fee = book.units_for(asset=asset.code, usd_micros=cost.total_usd_micros)
     if fee >= request.units:
-        raise _too_small(asset, fee, cost)
+        raise _too_small(request, cost, book)
     available_id, held_id = _accounts(request, purse, cost.from_network)
-    now = timezone.now()
     quote_id, payout_id = _ids(request)
     quote = Quote(
         id=quote_id,
@@ -143,22 +145,42 @@ def _draft(request: QuoteRequest, route: Route, purse: Purse) -> Quote:
         estimated_seconds=cost.seconds,
         available_account_id=available_id,
         held_account_id=held_id,
-        created_at=now,
-        expires_at=now + timedelta(seconds=settings.QUOTE_TTL_SECONDS),
+        # The database's clock says when it has expired, so its clock says when it began.
+        created_at=purse.read_at,
+        expires_at=purse.read_at + timedelta(seconds=settings.QUOTE_TTL_SECONDS),
     )
     quote.signature = sign_quote(quote)
     quote.answer = _answer_to_come(quote)
     return quote
 
 
-def _too_small(asset: Asset, fee: int, cost: Cost) -> AmountTooSmall:
-    fee_usd = format_usd(cost.total_usd_micros)
-    least = format_units(fee + 1, scale=asset.scale)
+def _too_small(request: QuoteRequest, cost: Cost, book: PriceBook) -> AmountTooSmall:
+    asset, fee_usd = request.asset, format_usd(cost.total_usd_micros)
+    least = format_units(_least_units(request, cost, book), scale=asset.scale)
     return AmountTooSmall(
         f"The fee of this route is {fee_usd} USD; send at least {least} {asset.code}.",
         fee_total_usd=fee_usd,
         amount_min=least,
     )
+
+
+def _least_units(request: QuoteRequest, cost: Cost, book: PriceBook) -> int:
+    """The least that covers its own fee on this route; more of it costs more."""
+    asset, units = request.asset, request.units
+    for _ in range(LEAST_UNITS_ROUNDS):
+        dearer = book.cost(
+            asset=asset.code,
+            units=units,
+            from_network=cost.from_network,
+            to_network=cost.to_network,
+            schedule=request.fee_schedule_id,
+        )
+        usd_micros = (dearer or cost).total_usd_micros
+        fee = book.units_for(asset=asset.code, usd_micros=usd_micros)
+        if fee < units:
+            break
+        units = fee + 1
+    return units
 
 
 def _accounts(request: QuoteRequest, purse: Purse, network: str) -> tuple[int, int]:

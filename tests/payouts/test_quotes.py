@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
+from engine.partners.models import FeeSchedule
 from engine.payouts.errors import AmountTooSmall, ExternalRefUnknown
 from engine.payouts.models import Quote
 from engine.payouts.quotes import SIGNED_TERMS, parse_quote_id, sign_quote
@@ -107,3 +109,30 @@ def test_an_executed_test_quote_stands_as_it_was_executed(funded, promise, execu
     assert again.from_network == "ethereum"
     assert again.units_received == first.units_received
     assert again.expires_at > first.expires_at
+
+
+@pytest.mark.parametrize("units", [1, 1_300_002, 1_303_258])
+def test_the_least_that_a_refusal_names_is_enough(promise, units):
+    with pytest.raises(AmountTooSmall) as refusal:
+        promise(units=units)
+
+    assert refusal.value.details["amount_min"] == "1.30326"
+    assert promise(units=1_303_260).units_received == 1
+
+
+def test_a_quote_s_life_is_measured_by_the_database_s_clock(promise, execute, monkeypatch):
+    """A machine whose clock is a day behind would sell quotes that are dead already."""
+    now = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: now() - timedelta(days=1))
+
+    quote = promise()
+
+    assert now() - timedelta(seconds=10) < quote.created_at < now() + timedelta(seconds=10)
+    assert execute(quote).status == 201
+
+
+def test_a_fee_schedule_made_a_moment_ago_is_known(promise):
+    promise()
+    newest = FeeSchedule.objects.create(name="newest", fixed_usd_micros=7, basis_points=0)
+
+    assert promise(fee_schedule_id=newest.pk).zopay_fee_usd_micros == 7
