@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
 from engine.partners.models import Partner
+from engine.rails.addresses import read_address
+from engine.rails.errors import DestinationInvalid
+from engine.rails.networks import network_named
+
+# Why a text that was meant to be an address is none: a slip, and not another kind of
+# destination.
+SLIPS = frozenset({"checksum_mismatch", "length_wrong", "test_network"})
 
 
 class Freeze(models.Model):
@@ -31,6 +41,15 @@ class Freeze(models.Model):
     def __str__(self) -> str:
         return f"{self.network or 'everything'}: {self.reason}"
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Freeze a network that exists, or nobody would notice that nothing stopped.
+
+        Raises NetworkUnknown.
+        """
+        if self.network:
+            self.network = network_named(self.network).code
+        super().save(*args, **kwargs)
+
 
 class Limit(models.Model):
     """How much may leave, in micro-dollars; without a partner it holds for each of them."""
@@ -51,7 +70,10 @@ class Limit(models.Model):
 
 
 class BlockedDestination(models.Model):
-    """An address nobody may be paid at, such as one on a sanctions list."""
+    """An address nobody may be paid at, such as one on a sanctions list.
+
+    Kept in the one spelling that quotes use: an execute compares it as it stands.
+    """
 
     destination = models.CharField(max_length=128, unique=True)
     reason = models.CharField(max_length=200)
@@ -59,3 +81,16 @@ class BlockedDestination(models.Model):
 
     def __str__(self) -> str:
         return self.destination
+
+    def clean(self) -> None:
+        self.destination = self.destination.strip()
+        try:
+            self.destination = read_address(self.destination).canonical
+        except DestinationInvalid as refusal:
+            if refusal.reason in SLIPS:
+                raise ValidationError({"destination": refusal.message}) from None
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Spell the destination as quotes do, whoever wrote it."""
+        self.clean()
+        super().save(*args, **kwargs)

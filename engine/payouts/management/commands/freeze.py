@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError, transaction
 
 from engine.payouts.models import Freeze
+from engine.rails.errors import NetworkUnknown
+from engine.rails.networks import network_named
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -21,6 +23,10 @@ class Command(BaseCommand):
         parser.add_argument("--reason", required=True, help="what operators will read")
 
     def handle(self, *_args: Any, network: str, reason: str, **_options: Any) -> None:
+        try:
+            network = network and network_named(network).code
+        except NetworkUnknown as refusal:
+            raise CommandError(refusal.message) from None
         try:
             with transaction.atomic():
                 Freeze.objects.create(network=network, reason=reason)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from engine.payouts.models import Freeze
+from engine.rails.errors import NetworkUnknown
+from engine.rails.networks import network_named
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -20,6 +22,10 @@ class Command(BaseCommand):
         parser.add_argument("--network", default="", help="only this network")
 
     def handle(self, *_args: Any, network: str, **_options: Any) -> None:
+        try:
+            network = network and network_named(network).code
+        except NetworkUnknown as refusal:
+            raise CommandError(refusal.message) from None
         lifted = Freeze.objects.filter(network=network, lifted_at__isnull=True).update(
             lifted_at=timezone.now()
         )
