@@ -80,7 +80,8 @@ def holder(home: Path) -> str | None:
         return None
     descriptor = os.open(lock, os.O_RDWR)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Shared: two that only ask do not take each other for the holder.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return os.read(descriptor, 100).decode(errors="replace") or "another command"
     finally:
