@@ -1,0 +1,1 @@
+"""How a message is signed and when it is tried again, one file for each dialect."""
