@@ -108,6 +108,24 @@ class Door:
                 return response.status, response.read()
 
 
+class Caller:
+    """One execute on a thread of its own, so that something can happen meanwhile."""
+
+    def __init__(self, door, quote_id):
+        self.asked = None
+        self.door, self.quote_id = door, quote_id
+        self.thread = Thread(target=self._call, daemon=True)
+        self.thread.start()
+
+    def wait(self):
+        self.thread.join(2 * PATIENCE_SECONDS)
+        assert not self.thread.is_alive()
+        return self.asked
+
+    def _call(self):
+        self.asked = self.door.execute(self.quote_id)
+
+
 class Crowd:
     """Partners who pay without a pause, each on a line of her own, until told to stop."""
 

@@ -96,13 +96,18 @@ class House:
         self.wait_for_web()
 
     def stop(self):
-        """End all of it. Each part is tried, whatever state a test left the others in."""
-        parts = (self.nursery, self.supervisor, self.valkey, self.postgres)
+        """End all of it. PostgreSQL last and in good order, since only so it gives back
+        the machine's shared memory."""
+        if self.nursery is not None:
+            self.nursery.stop()
+        for service in self.supervisor.services:
+            service.child.kill()
+        if self.valkey is not None:
+            self.valkey.kill()
         if self.line is not None:
             self.line.close()
-        for part in parts:
-            if part is not None:
-                part.stop()
+        if self.postgres is not None:
+            self.postgres.stop()
 
     def run(self, name, line):
         """Start a program as bin/up does; it is started again when it dies."""
@@ -137,6 +142,17 @@ class House:
 
     # --- Servers ---------------------------------------------------------------------
 
+    def kill_postgres(self):
+        """As a power cut would: its backends lead sessions of their own, and die as well."""
+        postmaster = self.postgres.pid
+        # Stopped, so that it starts nothing between our look and its death.
+        os.kill(postmaster, signal.SIGSTOP)
+        backends = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        self.postgres.kill()
+        for pid in backends:
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+
     def start_postgres(self):
         """Again, on its port. Its last clients may hold its memory for a moment longer."""
         for _ in range(50):
@@ -157,14 +173,14 @@ class House:
 
     def ask(self, sql, parameters=None):
         """Rows of the house's own database."""
-        if self.line is None or self.line.closed:
-            self.line = psycopg.connect(self.postgres.url, autocommit=True)
         try:
             return self.line.execute(sql, parameters).fetchall()
-        except psycopg.OperationalError:
-            # It was killed meanwhile; the next question gets a line of its own.
-            self.line.close()
-            raise
+        except (AttributeError, psycopg.OperationalError):
+            # The first question, or the first one since the server was killed.
+            if self.line is not None:
+                self.line.close()
+            self.line = psycopg.connect(self.postgres.url, autocommit=True)
+        return self.line.execute(sql, parameters).fetchall()
 
     def change(self, sql, parameters=None):
         with psycopg.connect(self.postgres.url) as line:
@@ -184,8 +200,7 @@ class House:
             for worker in self.workers:
                 worker.kill()
             self.workers = []
-            for path in self.killers.iterdir():
-                path.unlink()
+            self.disarm()
 
     def arm(self, point, moment, what):
         """Let whoever comes to that line die there, once."""
@@ -193,6 +208,10 @@ class House:
 
     def still_armed(self):
         return sorted(path.name for path in self.killers.iterdir() if path.suffix != STRUCK)
+
+    def disarm(self):
+        for path in self.killers.iterdir():
+            path.unlink()
 
     # --- Waiting ---------------------------------------------------------------------
 
