@@ -19,13 +19,12 @@ from drf_spectacular.utils import (
 from connect import serializers as forms
 from connect import shapes
 from connect.examples import EXAMPLES
+from connect.fields import Form
+from connect.shapes import Shape
 from engine.common.api import PROBLEM_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-
-    from connect.fields import Form
-    from connect.shapes import Shape
 
 HEADER: Final = "header"
 ALWAYS = (400, 401, 403, 413, 415, 429, 503)
@@ -264,4 +263,18 @@ def finish(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     for name, schema in result.get("components", {}).get("schemas", {}).items():
         if name.endswith("Request"):
             schema["additionalProperties"] = False
+        # The base classes' docstrings are for us.
+        if schema.get("description") in {Form.__doc__, Shape.__doc__}:
+            del schema["description"]
+    _forget(result, "x-spec-enum-id")
     return result
+
+
+def _forget(node: Any, member: str) -> None:
+    """Take a member out, wherever it is: drf-spectacular's notes to itself."""
+    if isinstance(node, dict):
+        node.pop(member, None)
+        node = list(node.values())
+    if isinstance(node, list):
+        for inner in node:
+            _forget(inner, member)

@@ -91,12 +91,6 @@ class MethodNotAllowed(RequestRefused):
     title = "Method not allowed"
 
 
-class NotAcceptable(RequestRefused):
-    code = "not_acceptable"
-    http_status = 406
-    title = "Only JSON is spoken here"
-
-
 class BodyTooLarge(RequestRefused):
     code = "body_too_large"
     http_status = 413
