@@ -16,6 +16,7 @@ from engine.rails.networks import ASSETS, explorer_tx_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from engine.payouts.models import Payout, PayoutEvent, Quote
     from engine.payouts.reads import EventRow, QuoteRow
@@ -95,6 +96,18 @@ def _timeline(events: Iterable[PayoutEvent | EventRow]) -> Iterable[dict[str, An
         yield step
 
 
+def announce(payout: Payout, at: datetime, sequence: int) -> tuple[str, dict[str, Any]]:
+    """A webhook's type and body: what GET would show, and when it became true."""
+    type_ = f"payout.{CONNECT.word(payout.status)}"
+    return type_, {
+        "type": type_,
+        "timestamp": format_time(at),
+        "sequence": sequence,
+        "livemode": payout.livemode,
+        "data": describe(payout),
+    }
+
+
 CONNECT = Door(
     name="connect",
     words={
@@ -113,4 +126,6 @@ CONNECT = Door(
     },
     accept=accept,
     describe=describe,
+    announce=announce,
+    dialect="standard",
 )

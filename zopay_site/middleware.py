@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from csp.middleware import CSPMiddleware
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
@@ -20,6 +21,7 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
+from django.utils import translation
 
 from engine.common.api import problem_response
 from engine.common.errors import InvalidInput
@@ -110,7 +112,12 @@ class Sessions(PagesOnly, SessionMiddleware):
 
 
 class Locale(PagesOnly, LocaleMiddleware):
-    pass
+    """The API speaks English, also on a thread that just served a French page."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if is_api(request):
+            translation.activate(settings.LANGUAGE_CODE)
+        return super().__call__(request)
 
 
 class Common(PagesOnly, CommonMiddleware):

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 
 from engine.common.logging import logging_for
@@ -65,6 +66,11 @@ SIMULATED_FINAL_SECONDS = env.float("SIMULATED_FINAL_SECONDS", default=6.0)
 RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", default=6000)
 PAGE_RATE_LIMIT_PER_MINUTE = env.int("PAGE_RATE_LIMIT_PER_MINUTE", default=240)
 
+# Only for development: a partner's receiver on this machine.
+WEBHOOK_ALLOW_LOOPBACK = env.bool("WEBHOOK_ALLOW_LOOPBACK", default=ZOPAY_DEMO)
+if WEBHOOK_ALLOW_LOOPBACK and IS_HTTPS:
+    raise ImproperlyConfigured("WEBHOOK_ALLOW_LOOPBACK is for development; unset it.")
+
 # The engine finds its doors and rails here; neither is imported by name anywhere else.
 PAYOUT_DOORS = {"connect": "connect.door.CONNECT"}
 PAYOUT_RAILS = {"simulated": "engine.rails.simulated.SimulatedRail"}
@@ -84,6 +90,7 @@ INSTALLED_APPS = [
     "engine.partners",
     "engine.ledger",
     "engine.rails",
+    "engine.webhooks",
     "engine.payouts",
     "connect",
     "tracking",
@@ -196,6 +203,13 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 
+# --- Mail ---
+
+vars().update(env.email_url("EMAIL_URL", default="dummymail://"))
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="zopay@localhost")
+# Who is told when something needs a person; empty tells nobody.
+OPERATORS_EMAIL = env.str("OPERATORS_EMAIL", default="")
+
 # --- Celery: messages are nudges, the sweep is the truth -------------------------
 
 CELERY_BROKER_URL = REDIS_URL
@@ -214,7 +228,14 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 5,
     "visibility_timeout": 3600,
 }
+# A receiver that answers slowly holds up webhooks, never money.
+CELERY_TASK_ROUTES = {"webhooks.*": {"queue": "webhooks"}}
 CELERY_BEAT_SCHEDULE = {
+    "deliver due webhooks": {
+        "task": "webhooks.deliver",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": max(SWEEP_SECONDS * 5, 5)},
+    },
     "drain due payouts": {
         "task": "payouts.drain",
         "schedule": SWEEP_SECONDS,

@@ -11,8 +11,10 @@ import structlog
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-# Keys, tokens and full phone numbers, wherever in a line they turn up.
-SECRETS = re.compile(r"\b(sk_(?:live|test)_|tk_(?:live|test)_|zk_|whsec_)[A-Za-z0-9+/=]+")
+# Keys, tokens and links that open something, wherever in a line they turn up.
+SECRETS = re.compile(
+    r"(\b(?:sk_(?:live|test)_|tk_(?:live|test)_|zk_|whsec_)|/t/)[A-Za-z0-9+/=_-]+"
+)
 
 
 def mask_secrets(

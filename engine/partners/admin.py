@@ -58,7 +58,7 @@ class PartnerAdmin(ModelAdmin):  # type: ignore[misc]
     readonly_fields = ("id", "created_at")
     actions = None
     fieldsets = (
-        (None, {"fields": ("name", "is_approved", "fee_schedule")}),
+        (None, {"fields": ("name", "is_approved", "fee_schedule", "contact_email")}),
         ("Web addresses", {"fields": ("redirect_hosts", "frame_hosts")}),
         ("Record", {"fields": ("id", "created_at")}),
     )

@@ -76,6 +76,9 @@ class Partner(models.Model):
     )
     frame_hosts = _hosts("Which sites may show the tracking page inside theirs.")
     fee_schedule = models.ForeignKey(FeeSchedule, models.PROTECT, related_name="partners")
+    contact_email = models.EmailField(
+        blank=True, help_text="Who is told when webhooks are switched off."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

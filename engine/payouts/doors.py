@@ -13,6 +13,7 @@ from engine.payouts.states import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from engine.payouts.models import Payout
 
@@ -25,6 +26,8 @@ class Door:
     proves that the engine cannot break it. `accept` is the answer to the request that made
     the payout; it reads `payout`, `payout.quote` and nothing that can change later but
     `promised_at`. `describe` is what a later look shows, and begins with `accept`.
+    `announce` words a step for the partner's webhooks: its type and its body, from the
+    payout, the moment and the sequence; `dialect` is how such a message is signed.
     """
 
     name: str
@@ -32,6 +35,8 @@ class Door:
     edges: Mapping[str, frozenset[str]]
     accept: Callable[[Payout], dict[str, Any]]
     describe: Callable[[Payout], dict[str, Any]]
+    announce: Callable[[Payout, datetime, int], tuple[str, dict[str, Any]]]
+    dialect: str
 
     def word(self, status: str) -> str:
         return self.words[Status(status)]

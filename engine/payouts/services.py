@@ -21,6 +21,7 @@ from engine.ledger.errors import InsufficientFunds
 from engine.ledger.services import Move, move_many
 from engine.partners.errors import IdempotencyConflict
 from engine.payouts import errors
+from engine.payouts.announcements import announce
 from engine.payouts.funds import open_system_account
 from engine.payouts.models import Payout
 from engine.payouts.quotes import parse_quote_id
@@ -160,7 +161,7 @@ class Moved:
 
 
 def advance(end: Status, steps: Sequence[Step]) -> list[Moved]:
-    """Move payouts along one edge, with the movements that go with it.
+    """Move payouts along one edge, with the movements and messages that go with it.
 
     Payouts that are no longer at a start of that edge are left as they are and not
     returned: another worker got further. Runs in the caller's transaction or its own.
@@ -173,6 +174,7 @@ def advance(end: Status, steps: Sequence[Step]) -> list[Moved]:
             move_many(_settlement(moved))
         elif end in FINAL:
             move_many([_release(payout) for payout in moved])
+        announce(payout.payout_id for payout in moved)
     return moved
 
 

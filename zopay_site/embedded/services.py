@@ -1,4 +1,4 @@
-"""What bin/up runs beside the two servers: web, worker and beat, and how to tell they do."""
+"""What bin/up runs beside the two servers: web, workers and beat, and how to tell they do."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ALONE = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
 def add_all(
     supervisor: Supervisor, *, home: Path, environment: Mapping[str, str], port: int
 ) -> None:
-    """Start worker, beat and web, so that they end as web, beat, worker."""
+    """Start workers, beat and web, so that they end as web, beat, workers."""
 
     def start(name: str, line: list[str]) -> Callable[[], Child]:
         return lambda: children.start(
@@ -38,12 +38,19 @@ def add_all(
         )
 
     supervisor.add("worker", start("worker", worker_line()))
+    supervisor.add("webhooks", start("webhooks", webhooks_line()))
     supervisor.add("beat", start("beat", beat_line(home)), patience=5.0)
     supervisor.add("web", start("web", web_line(port)))
 
 
 def worker_line() -> list[str]:
     return [*CELERY, "worker", "--concurrency", "2", "--loglevel", "WARNING", *ALONE]
+
+
+def webhooks_line() -> list[str]:
+    """A worker of its own: a receiver that answers slowly must not hold up money."""
+    line = [*CELERY, "worker", "--pool", "solo", "--queues", "webhooks"]
+    return [*line, "--hostname", "webhooks@%h", "--loglevel", "WARNING", *ALONE]
 
 
 def beat_line(home: Path) -> list[str]:
