@@ -17,7 +17,10 @@ SEEDS = {
     "payouts_bridgefee",
     "payouts_networkfee",
 }
-TRUNCATE_GUARDED = ("ledger_movement", "rails_sendevidence", "rails_attempt")
+TRUNCATE_GUARDED = (
+    "ledger_movement", "rails_sendevidence", "rails_attempt", "payouts_payout",
+    "payouts_payoutevent",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session", autouse=True)

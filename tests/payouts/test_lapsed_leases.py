@@ -5,6 +5,7 @@ from django.db import connection, transaction
 
 from engine.payouts import sending, services, sweeps, watching
 from engine.payouts.models import Payout
+from engine.payouts.states import Status
 from engine.rails.attempts import close_attempts, open_attempts
 from engine.rails.base import Order, Outcome, Prepared, Sighting
 from engine.rails.models import Attempt, AttemptState
@@ -126,6 +127,18 @@ def test_a_payout_that_is_final_before_anybody_saw_it_is_delivered(payout, seen_
     payout.refresh_from_db()
     assert payout.status == "delivered"
     assert books("user:ethereum:held") == 0
+
+
+@pytest.mark.parametrize("end", list(Status))
+def test_a_step_that_does_not_lead_on_from_here_is_not_taken(payout, finish, books, end):
+    finish()
+    before = (books("user:ethereum:available"), books("fees"), payout.events.count())
+
+    moved = services.advance(end, [services.Step(payout.pk, failure_code="tested")])
+
+    payout.refresh_from_db()
+    assert (moved, payout.status) == ([], "delivered")
+    assert (books("user:ethereum:available"), books("fees"), payout.events.count()) == before
 
 
 def test_a_lease_takes_no_more_than_it_was_asked_for(promise, execute, settings):

@@ -13,6 +13,8 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        # The domain `units` is made there.
+        ('ledger', '0001_initial'),
         ('partners', '0002_standard_fees'),
     ]
 

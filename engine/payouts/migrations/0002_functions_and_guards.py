@@ -11,6 +11,8 @@ from django.db import migrations
 SQL = Path(__file__).parent.parent / "sql"
 
 BACKWARD = """
+DROP TRIGGER payout_events_are_never_emptied ON payouts_payoutevent;
+DROP TRIGGER payouts_are_never_emptied ON payouts_payout;
 DROP TRIGGER payout_event_is_for_ever ON payouts_payoutevent;
 DROP TRIGGER payout_is_never_deleted ON payouts_payout;
 DROP TRIGGER payout_terms_are_fixed ON payouts_payout;

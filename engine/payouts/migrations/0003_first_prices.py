@@ -25,17 +25,17 @@ BRIDGE_USD_MICROS, BRIDGE_BASIS_POINTS, BRIDGE_SECONDS = 250_000, 5, 45
 
 
 def insert(apps, schema_editor):
-    apps.get_model("payouts", "AssetPrice").objects.bulk_create(
+    prices = [
         apps.get_model("payouts", "AssetPrice")(asset=asset, usd_micros=price, as_of=AS_OF)
         for asset, price in ASSETS.items()
-    )
-    apps.get_model("payouts", "NetworkFee").objects.bulk_create(
+    ]
+    transfers = [
         apps.get_model("payouts", "NetworkFee")(
             network=network, transfer_usd_micros=fee, seconds=seconds, as_of=AS_OF
         )
         for network, (fee, seconds) in NETWORKS.items()
-    )
-    apps.get_model("payouts", "BridgeFee").objects.bulk_create(
+    ]
+    bridges = [
         apps.get_model("payouts", "BridgeFee")(
             from_network=source,
             to_network=target,
@@ -47,9 +47,13 @@ def insert(apps, schema_editor):
         for source in NETWORKS
         for target in NETWORKS
         if source != target
-    )
+    ]
+    for rows in (prices, transfers, bridges):
+        type(rows[0]).objects.bulk_create(rows, ignore_conflicts=True)
 
 
 class Migration(migrations.Migration):
     dependencies = [("payouts", "0002_functions_and_guards")]
+    # Backwards the rows stay, and forwards again they are left alone: an operator has
+    # edited them since.
     operations = [migrations.RunPython(insert, migrations.RunPython.noop)]

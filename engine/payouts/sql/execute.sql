@@ -60,11 +60,12 @@ RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
 $$;
 
 -- What a key was answered since p_since: `replayed`, or `idempotency_conflict` when that
--- was another request; NULL when the key is free. VOLATILE for the same reason as above.
+-- was another request; NULL when the key is free. STABLE will do: it waits for nobody, and
+-- each call is a statement with a snapshot of its own.
 CREATE OR REPLACE FUNCTION payouts_replay(
     p_partner uuid, p_livemode boolean, p_key text, p_fingerprint bytea, p_since timestamptz,
     OUT outcome text, OUT answer_status integer, OUT answer bytea
-) LANGUAGE plpgsql VOLATILE AS $$
+) LANGUAGE plpgsql STABLE AS $$
 BEGIN
     SELECT CASE WHEN s.fingerprint = p_fingerprint
                 THEN 'replayed' ELSE 'idempotency_conflict' END, s.status, s.body

@@ -1,5 +1,7 @@
 -- What not even the tables' owner does by accident: change a promise, skip a step, forget
 -- a step. ALWAYS, so that a replication role does not switch them off.
+--
+-- All of it is OR REPLACE: a migration that changes one of them runs this file again.
 
 CREATE OR REPLACE FUNCTION payouts_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -42,28 +44,35 @@ BEGIN
         USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = TG_NAME;
 END $$;
 
-CREATE TRIGGER quote_keeps_its_promise BEFORE UPDATE ON payouts_quote
+CREATE OR REPLACE TRIGGER quote_keeps_its_promise BEFORE UPDATE ON payouts_quote
     FOR EACH ROW EXECUTE FUNCTION payouts_quote_keeps_its_promise();
-CREATE TRIGGER payout_step_is_legal BEFORE UPDATE ON payouts_payout
+CREATE OR REPLACE TRIGGER payout_step_is_legal BEFORE UPDATE ON payouts_payout
     FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status)
     EXECUTE FUNCTION payouts_step_is_legal();
-CREATE TRIGGER payout_terms_are_fixed BEFORE UPDATE ON payouts_payout
+CREATE OR REPLACE TRIGGER payout_terms_are_fixed BEFORE UPDATE ON payouts_payout
     FOR EACH ROW WHEN (
-        (OLD.id, OLD.quote_id, OLD.partner_id, OLD.livemode, OLD.end_user_id, OLD.asset,
-         OLD.from_network, OLD.to_network, OLD.destination, OLD.units_sent,
+        (OLD.id, OLD.quote_id, OLD.partner_id, OLD.livemode, OLD.end_user_id, OLD.rail,
+         OLD.asset, OLD.from_network, OLD.to_network, OLD.destination, OLD.units_sent,
          OLD.units_received, OLD.available_account_id, OLD.held_account_id)
         IS DISTINCT FROM
-        (NEW.id, NEW.quote_id, NEW.partner_id, NEW.livemode, NEW.end_user_id, NEW.asset,
-         NEW.from_network, NEW.to_network, NEW.destination, NEW.units_sent,
+        (NEW.id, NEW.quote_id, NEW.partner_id, NEW.livemode, NEW.end_user_id, NEW.rail,
+         NEW.asset, NEW.from_network, NEW.to_network, NEW.destination, NEW.units_sent,
          NEW.units_received, NEW.available_account_id, NEW.held_account_id)
     ) EXECUTE FUNCTION payouts_terms_are_fixed();
-CREATE TRIGGER payout_is_never_deleted BEFORE DELETE ON payouts_payout
+CREATE OR REPLACE TRIGGER payout_is_never_deleted BEFORE DELETE ON payouts_payout
     FOR EACH ROW EXECUTE FUNCTION payouts_refuse_change();
-CREATE TRIGGER payout_event_is_for_ever BEFORE UPDATE OR DELETE ON payouts_payoutevent
+CREATE OR REPLACE TRIGGER payouts_are_never_emptied BEFORE TRUNCATE ON payouts_payout
+    FOR EACH STATEMENT EXECUTE FUNCTION payouts_refuse_change();
+CREATE OR REPLACE TRIGGER payout_events_are_never_emptied BEFORE TRUNCATE
+    ON payouts_payoutevent
+    FOR EACH STATEMENT EXECUTE FUNCTION payouts_refuse_change();
+CREATE OR REPLACE TRIGGER payout_event_is_for_ever BEFORE UPDATE OR DELETE ON payouts_payoutevent
     FOR EACH ROW EXECUTE FUNCTION payouts_refuse_change();
 
 ALTER TABLE payouts_quote ENABLE ALWAYS TRIGGER quote_keeps_its_promise;
 ALTER TABLE payouts_payout ENABLE ALWAYS TRIGGER payout_step_is_legal;
 ALTER TABLE payouts_payout ENABLE ALWAYS TRIGGER payout_terms_are_fixed;
 ALTER TABLE payouts_payout ENABLE ALWAYS TRIGGER payout_is_never_deleted;
+ALTER TABLE payouts_payout ENABLE ALWAYS TRIGGER payouts_are_never_emptied;
 ALTER TABLE payouts_payoutevent ENABLE ALWAYS TRIGGER payout_event_is_for_ever;
+ALTER TABLE payouts_payoutevent ENABLE ALWAYS TRIGGER payout_events_are_never_emptied;
