@@ -91,6 +91,17 @@ def test_64_payouts_of_100_out_of_1000_are_ten(live_api, funded):
     assert units_held(funded, livemode=True) == 0
 
 
+def test_64_quotes_executed_with_one_key_are_one_payout_and_63_conflicts(live_api, funded):
+    quote_ids = [live_api.quote(amount="10") for _ in range(CALLERS)]
+    answers = executes(live_api, quote_ids, ["k"] * CALLERS)
+
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 63}
+    refused = {answer.json()["code"] for answer in answers if answer.status_code == 409}
+    assert refused == {"idempotency_conflict"}
+    assert Payout.objects.count() == 1
+    assert units_held(funded, livemode=True) == 990 * USDT
+
+
 def test_64_quotes_with_one_key_are_one_quote(live_api):
     answers = all_at_once(
         [lambda: Api(live_api.key, True).post("/payouts/quote", QUOTE, key="k")] * CALLERS
