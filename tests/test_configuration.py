@@ -12,11 +12,20 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SETTINGS = (ROOT / "zopay_site" / "settings.py").read_text()
 DOCUMENTED = set(
-    re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs" / "configuration.md").read_text(), re.MULTILINE)
+    re.findall(
+        r"^\| `([A-Z_]+)`", (ROOT / "docs" / "configuration.md").read_text(), re.MULTILINE
+    )
 )
 # Read by zopay_site/embedded alone.
 EMBEDDED = {"ZOPAY_POSTGRES_BIN"}
-SECRETS = ["SECRET_KEY", "KEY_PEPPER", "SIGNING_KEYS", "SEALING_KEYS", "DATABASE_URL", "REDIS_URL"]
+SECRETS = [
+    "SECRET_KEY",
+    "KEY_PEPPER",
+    "SIGNING_KEYS",
+    "SEALING_KEYS",
+    "DATABASE_URL",
+    "REDIS_URL",
+]
 
 
 def read_by_settings():
@@ -32,6 +41,29 @@ def read_by_settings():
 
 def test_every_variable_is_documented_and_every_documented_one_is_read():
     assert read_by_settings() | EMBEDDED == DOCUMENTED
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("SECRET_KEY", "x" * 31),
+        ("KEY_PEPPER", ""),
+        ("SIGNING_KEYS", ""),
+        ("SEALING_KEYS", f"{'x' * 32},short"),
+    ],
+)
+def test_a_secret_that_could_be_guessed_stops_the_start_and_is_named(name, text):
+    end = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env=os.environ | {name: text},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert end.returncode != 0
+    assert f"{name} needs 32 characters" in end.stderr
 
 
 @pytest.mark.parametrize("name", SECRETS)

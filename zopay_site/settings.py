@@ -36,12 +36,23 @@ IS_HTTPS = ZOPAY_PUBLIC_URL.startswith("https://")
 
 # --- Secrets ---------------------------------------------------------------------
 
+SECRET_CHARACTERS_MIN = 32
 SECRET_KEY = env.str("SECRET_KEY")
 KEY_PEPPER = env.str("KEY_PEPPER")
 # The first one signs, every one verifies: that is how a key is rotated.
 SIGNING_KEYS = env.list("SIGNING_KEYS")
 # The first one seals, every one opens.
 SEALING_KEYS = env.list("SEALING_KEYS")
+
+# An empty one is accepted by HMAC, and whatever it signs anybody can sign.
+for _name, _texts in {
+    "SECRET_KEY": [SECRET_KEY],
+    "KEY_PEPPER": [KEY_PEPPER],
+    "SIGNING_KEYS": SIGNING_KEYS,
+    "SEALING_KEYS": SEALING_KEYS,
+}.items():
+    if min(map(len, _texts), default=0) < SECRET_CHARACTERS_MIN:
+        raise ImproperlyConfigured(f"{_name} needs {SECRET_CHARACTERS_MIN} characters or more.")
 
 # --- Money: how long, how deep, how often ----------------------------------------
 
