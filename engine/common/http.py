@@ -46,7 +46,7 @@ _SENTENCES = {
     "tls": "No secure connection to the receiver: {}.",
     "timeout": "The receiver did not answer completely in time.",
     "disconnected": "The receiver closed the connection without a whole answer.",
-    "protocol": "The receiver's answer is not HTTP.",
+    "protocol": "The receiver's answer is not valid HTTP.",
     "too_large": "The headers of the receiver's answer are too large.",
 }
 
