@@ -147,11 +147,11 @@ class House:
         postmaster = self.postgres.pid
         # Stopped, so that it starts nothing between our look and its death.
         os.kill(postmaster, signal.SIGSTOP)
-        backends = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        backends = children_of(postmaster)
         self.postgres.kill()
         for pid in backends:
             with suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
 
     def start_postgres(self):
         """Again, on its port. Its last clients may hold its memory for a moment longer."""
@@ -296,8 +296,24 @@ class Worker:
         while children.began(self.pid) is not None:
             sleep(0.001)
 
+    def kill_children(self):
+        """kill -9 to those of it that run tasks; the worker itself replaces them at once."""
+        for pid in children_of(self.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def _born(self):
         return self.house.nursery.bear(self.name, self.changes)
+
+
+def children_of(pid):
+    """Pids of the programs that `pid` has started; none when it has died."""
+    try:
+        return [
+            int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
+    except FileNotFoundError:
+        return []
 
 
 def copy_of(template, place):
