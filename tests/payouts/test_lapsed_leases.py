@@ -129,6 +129,19 @@ def test_a_payout_that_is_final_before_anybody_saw_it_is_delivered(payout, seen_
     assert books("user:ethereum:held") == 0
 
 
+def test_two_workers_seeing_one_payout_meet_and_tell_it_once(payout):
+    sending.prepare_due([payout.pk])
+    step = services.Step(payout.pk, network="ethereum", reference="0xseen")
+    with transaction.atomic():
+        assert len(services.advance(Status.BROADCAST, [step])) == 1
+        second = Session(lambda: services.advance(Status.BROADCAST, [step]))
+        wait_until_somebody_waits_for_me()
+
+    assert second.wait() == []
+    told = payout.events.order_by("number").values_list("status", flat=True)
+    assert list(told) == ["pending", "sending", "broadcast"]
+
+
 @pytest.mark.parametrize("end", list(Status))
 def test_a_step_that_does_not_lead_on_from_here_is_not_taken(payout, finish, books, end):
     finish()
