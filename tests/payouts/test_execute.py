@@ -186,6 +186,18 @@ def test_a_limit_holds_for_a_day_and_counts_no_payout_that_failed(
     assert execute(promise(units=50 * USDT)).status == 201
 
 
+def test_a_day_s_limit_forgets_what_was_sent_before_midnight_utc(promise, execute):
+    Limit.objects.create(partner=None, day_usd_micros_max=100_000_000)
+    execute(promise())
+    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    Payout.objects.update(created_at=midnight - timedelta(microseconds=1))
+    execute(promise())
+    Payout.objects.filter(created_at__lt=midnight).update(created_at=midnight)
+
+    with pytest.raises(errors.LimitReached):
+        execute(promise(units=10 * USDT))
+
+
 def test_a_limit_of_one_partner_is_nobody_else_s(promise, execute, other):
     Limit.objects.create(partner=other, payout_usd_micros_max=1)
 
