@@ -12,7 +12,8 @@ from connect.door import describe_failure, snapshot
 from connect.words import activity_word
 from engine.common.times import format_time
 from engine.common.units import format_units, format_usd
-from engine.rails.networks import ASSETS, NETWORKS, explorer_tx_url
+from engine.rails.explorers import explorer_url
+from engine.rails.networks import ASSETS, NETWORKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 
 USD_MICROS_IN_A_CENT = 10_000
 CENTS_IN_A_DOLLAR = 100
-# What a deposit out of nowhere is called, where a real one names its hash.
+# How the references of deposits begin that no network has heard of.
 SANDBOX_REFERENCE = "sandbox"
+MADE_BY_HAND = frozenset({SANDBOX_REFERENCE, "credit", "demo"})
 
 
 def quote_answer(quote: Quote, route: Route) -> dict[str, Any]:
@@ -132,9 +134,11 @@ def transaction_answer(row: ActivityRow) -> dict[str, Any]:
         answer["destination"] = row.destination
     # A deposit's reference goes on, after a colon, to say which transfer of the hash.
     tx_hash = row.reference.partition(":")[0]
-    if tx_hash not in {"", SANDBOX_REFERENCE}:
+    if tx_hash and tx_hash not in MADE_BY_HAND:
         answer["tx_hash"] = tx_hash
-        answer["explorer_url"] = explorer_tx_url(row.seen_on, tx_hash)
+        answer["explorer_url"] = explorer_url(
+            rail=row.rail, network=row.seen_on, reference=tx_hash
+        )
     if row.failure_code:
         answer["failure"] = describe_failure(row.failure_code)
     return answer

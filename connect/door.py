@@ -12,7 +12,8 @@ from engine.payouts.links import tracking_url
 from engine.payouts.quotes import PROMISED_AT
 from engine.payouts.reads import PayoutRow
 from engine.payouts.states import GIVEN_UP, Status
-from engine.rails.networks import ASSETS, explorer_tx_url
+from engine.rails.explorers import explorer_url
+from engine.rails.networks import ASSETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,7 +59,7 @@ def describe(payout: Payout | PayoutRow) -> dict[str, Any]:
     seen = accept(payout) | {
         "status": CONNECT.word(payout.status),
         "estimated_delivery_at": format_time(payout.estimated_delivery_at),
-        "timeline": list(_timeline(events)),
+        "timeline": list(_timeline(events, payout.rail)),
     }
     if payout.status == Status.DELIVERED:
         # What was promised is what was charged and what arrived, to the last unit.
@@ -79,7 +80,7 @@ def describe_failure(code: str) -> dict[str, Any]:
     }
 
 
-def _timeline(events: Iterable[PayoutEvent | EventRow]) -> Iterable[dict[str, Any]]:
+def _timeline(events: Iterable[PayoutEvent | EventRow], rail: str) -> Iterable[dict[str, Any]]:
     """The steps a client can tell apart: a new word, or a new hash under the same one."""
     word = reference = ""
     for event in events:
@@ -92,7 +93,9 @@ def _timeline(events: Iterable[PayoutEvent | EventRow]) -> Iterable[dict[str, An
             step["network"] = event.network
         if event.reference:
             step["tx_hash"] = event.reference
-            step["explorer_url"] = explorer_tx_url(event.network, event.reference)
+            step["explorer_url"] = explorer_url(
+                rail=rail, network=event.network, reference=event.reference
+            )
         yield step
 
 

@@ -19,10 +19,10 @@ from engine.common.units import format_units, format_usd
 from engine.partners.validation import visible_text
 from engine.payouts.models import Payout, PayoutEvent
 from engine.payouts.states import Status
+from engine.rails.explorers import SIMULATED
 from engine.rails.networks import ASSETS, NETWORKS
 from tracking.route import Route, route_of
 from tracking.timeline import (
-    RAIL_OF_NOBODY,
     Line,
     Mood,
     mood_of,
@@ -164,7 +164,7 @@ def readable(amount: str) -> str:
 def _note(payout: Payout) -> str:
     if not payout.livemode:
         return gettext("Test payout: no real money moves.")
-    if payout.rail == RAIL_OF_NOBODY:
+    if payout.rail == SIMULATED:
         return gettext("Demonstration: no real money moves.")
     return ""
 

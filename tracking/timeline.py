@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext, ngettext
 
 from engine.payouts.states import FINAL, Status
-from engine.rails.networks import NETWORKS, explorer_tx_url
+from engine.rails.explorers import SIMULATED, explorer_url
+from engine.rails.networks import NETWORKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 # Estimates breathe by a second or two; a page that cries late at that is wrong more often
 # than right.
 LATE_AFTER = timedelta(seconds=5)
-# Nothing on this rail exists outside our own tables, so no explorer has ever heard of it.
-RAIL_OF_NOBODY = "simulated"
 HEAD_CHARACTERS, TAIL_CHARACTERS = 6, 4
 
 
@@ -58,6 +57,7 @@ class Proof:
     reference: str
     short: str
     url: str
+    is_simulated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +147,14 @@ def timeline_of(payout: Payout, events: Sequence[PayoutEvent], payer: str) -> li
 
 
 def proof_of(payout: Payout, event: PayoutEvent) -> Proof | None:
-    """What anybody may check a step by; a simulated one has a name and nobody to ask."""
+    """What anybody may check a step by."""
     if not event.reference:
         return None
-    is_real = payout.rail != RAIL_OF_NOBODY and event.network in NETWORKS
     return Proof(
         reference=event.reference,
         short=shorten(event.reference),
-        url=explorer_tx_url(event.network, event.reference) if is_real else "",
+        url=explorer_url(rail=payout.rail, network=event.network, reference=event.reference),
+        is_simulated=payout.rail == SIMULATED,
     )
 
 

@@ -21,6 +21,7 @@ from engine.common.limits import RateLimit
 from engine.common.times import format_time
 from engine.payouts.links import payout_id_of
 from tracking.page import etag_of, page_of, read_events, read_payout
+from tracking.simulated import page_of_transfer, transfer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +37,8 @@ LOOKS = RateLimit()
 SAFE = ("GET", "HEAD")
 
 
-def public(view: Callable[[HttpRequest, Payout], HttpResponse]) -> View:
-    """Open the token for `view`, in the reader's language, with the headers of a secret."""
+def open_to_all(view: Callable[[HttpRequest, str], HttpResponse]) -> View:
+    """Serve `view` to whoever has the link: in her language, and not without end."""
 
     @wraps(view)
     def opened(request: HttpRequest, token: str) -> HttpResponse:
@@ -48,6 +49,17 @@ def public(view: Callable[[HttpRequest, Payout], HttpResponse]) -> View:
             LOOKS.take(client_address(request), per_minute=settings.PAGE_RATE_LIMIT_PER_MINUTE)
         except RateLimited as refusal:
             return _guarded(_too_many(request, refusal.retry_after_seconds))
+        return view(request, token)
+
+    return opened
+
+
+def public(view: Callable[[HttpRequest, Payout], HttpResponse]) -> View:
+    """Open the token for `view`, with the headers of a secret."""
+
+    @open_to_all
+    @wraps(view)
+    def opened(request: HttpRequest, token: str) -> HttpResponse:
         payout_id = payout_id_of(token)
         payout = None if payout_id is None else read_payout(payout_id)
         if payout is None:
@@ -88,6 +100,15 @@ def show_now(request: HttpRequest, payout: Payout) -> HttpResponse:
         response = render(request, "tracking/now.html", {"page": page})
     response["ETag"] = etag
     return response
+
+
+@open_to_all
+def show_simulated(request: HttpRequest, token: str) -> HttpResponse:
+    """What the simulated rail's outside knows of a transfer, where an explorer would."""
+    transfer = transfer_of(token)
+    if transfer is None:
+        return _guarded(render(request, "404.html", status=404))
+    return _guarded(render(request, "tracking/simulated.html", page_of_transfer(transfer)))
 
 
 def _speak(request: HttpRequest) -> None:

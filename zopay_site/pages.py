@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 # Tracking links are secrets: not even their existence is anybody's to index.
-ROBOTS = "User-agent: *\nDisallow: /t/\nDisallow: /admin/\n"
+ROBOTS = "User-agent: *\nDisallow: /t/\nDisallow: /simulated/\nDisallow: /admin/\n"
 
 
 @require_safe

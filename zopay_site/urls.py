@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from connect.pages import errors_page
+from tracking.views import show_simulated
 from zopay_site import health, pages
 
 handler500 = "connect.pages.server_error"
@@ -16,6 +17,7 @@ urlpatterns = [
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("t/", include("tracking.urls")),
+    path("simulated/<str:token>", show_simulated),
     path("connect/v1/", include("connect.urls")),
     path("docs/errors", errors_page, name="docs-errors"),
     path("admin/", admin.site.urls),

@@ -134,6 +134,7 @@ class PayoutRow(NamedTuple):
     failure_code: str
     estimated_delivery_at: datetime
     created_at: datetime
+    rail: str
     quote: QuoteRow
     events: list[EventRow]
 
@@ -174,6 +175,7 @@ def _payout_row(row: Sequence[Any]) -> PayoutRow:
         failure_code=failure_code,
         estimated_delivery_at=estimate,
         created_at=row[13],
+        rail=row[14],
         quote=QuoteRow(
             public_id=f"{public_id('qt', quote_id)}{signature}",
             asset=asset,
@@ -184,7 +186,7 @@ def _payout_row(row: Sequence[Any]) -> PayoutRow:
             fee_usd_micros=fee,
             estimated_seconds=seconds,
         ),
-        events=[EventRow(*event) for event in zip(*row[14:], strict=True)],
+        events=[EventRow(*event) for event in zip(*row[15:], strict=True)],
     )
 
 
@@ -210,6 +212,7 @@ class ActivityRow(NamedTuple):
     to_network: str
     destination: str
     failure_code: str
+    rail: str
 
     @property
     def public_id(self) -> str:

@@ -11,7 +11,7 @@ from engine.payouts.doors import door_named
 from engine.payouts.states import EDGES, FINAL, Status
 
 DOORS = [door_named(name) for name in settings.PAYOUT_DOORS]
-STEPS = [(start, end) for start, following in EDGES.items() for end in following]
+STEPS = [(start, end) for start, following in EDGES.items() for end in sorted(following)]
 
 
 def name_of(door):

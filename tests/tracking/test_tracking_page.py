@@ -154,13 +154,13 @@ def test_the_route_is_told_to_those_who_cannot_see_it(begin, look):
     assert "Ethereum to Bridge: done. Bridge to Polygon: done" in look(story)
 
 
-def test_a_simulated_payout_never_points_to_a_real_explorer(begin, look):
+def test_a_simulated_payout_never_points_to_a_real_explorer(begin, look, settings):
     live = look(begin(rail="simulated").send())
     test = look(begin(rail="simulated", livemode=False).send())
 
     for html in (live, test):
         assert "etherscan" not in html
-        assert "simulated" in html
+        assert f"{settings.ZOPAY_PUBLIC_URL}/simulated/0x" in html
     assert "Demonstration: no real money moves." in live
     assert "Test payout: no real money moves." in test
 

@@ -3,7 +3,8 @@
 (
     SELECT 'deposit' AS kind, r.id, r.created_at, r.status, u.external_ref, r.asset,
            r.network, r.units, r.confirmed_at AS ended_at, r.reference,
-           r.network AS seen_on, '' AS to_network, '' AS destination, '' AS failure_code
+           r.network AS seen_on, '' AS to_network, '' AS destination, '' AS failure_code,
+           '' AS rail
     FROM payouts_deposit r JOIN partners_enduser u ON u.id = r.end_user_id
     WHERE r.partner_id = %(partner_id)s AND r.livemode = %(livemode)s
       AND r.status = ANY(%(deposit_statuses)s::text[])
@@ -16,7 +17,7 @@ UNION ALL
     SELECT 'payout', r.id, r.created_at, r.status, u.external_ref, r.asset,
            r.from_network, r.units_sent, r.finished_at,
            coalesce(last.reference, ''), coalesce(last.network, ''), r.to_network,
-           r.destination, r.failure_code
+           r.destination, r.failure_code, r.rail
     FROM payouts_payout r JOIN partners_enduser u ON u.id = r.end_user_id
     LEFT JOIN LATERAL (
         SELECT e.reference, e.network FROM payouts_payoutevent e

@@ -4,7 +4,7 @@ SELECT r.id, r.status, r.failure_code, r.estimated_delivery_at,
        q.id, q.signature, q.asset, q.from_network, q.to_network, q.units_sent,
        q.units_received,
        q.network_fee_usd_micros + q.provider_fee_usd_micros + q.zopay_fee_usd_micros,
-       q.estimated_seconds, r.created_at,
+       q.estimated_seconds, r.created_at, r.rail,
        e.statuses, e.networks, e.refs, e.moments
 FROM payouts_payout r
 JOIN payouts_quote q ON q.id = r.quote_id
