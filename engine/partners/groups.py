@@ -19,6 +19,7 @@ VIEWER, OPERATOR, KEY_ADMIN = "viewer", "operator", "key admin"
 # Ours, not Django's: sessions and password hashes are nobody's reading.
 OUR_APPS = ("engine.", "connect", "disbursements", "payments", "tracking")
 KEY_VERBS = ("mint_apikey", "rotate_apikey", "revoke_apikey")
+OPERATOR_VERBS = ("change_endpoint", "resend_message")
 
 
 def grant(*, sender: AppConfig, using: str, **_: Any) -> None:
@@ -33,3 +34,5 @@ def grant(*, sender: AppConfig, using: str, **_: Any) -> None:
         group.permissions.add(*to_view)
         if group.name == KEY_ADMIN:
             group.permissions.add(*ours.filter(codename__in=KEY_VERBS))
+        if group.name == OPERATOR:
+            group.permissions.add(*ours.filter(codename__in=OPERATOR_VERBS))

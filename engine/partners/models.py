@@ -114,6 +114,8 @@ class Scope(models.TextChoices):
     ADDRESSES_READ = "addresses:read", "read deposit addresses"
     BALANCES_READ = "balances:read", "read balances"
     TRANSACTIONS_READ = "transactions:read", "read deposits and payouts"
+    WEBHOOKS_WRITE = "webhooks:write", "set up webhooks and send them again"
+    WEBHOOKS_READ = "webhooks:read", "read webhook endpoints and events"
 
 
 ALL_SCOPES: tuple[str, ...] = tuple(Scope.values)

@@ -51,6 +51,8 @@ class Endpoint(models.Model):
     # One worker at a time has an endpoint, which is what bounds requests at once.
     leased_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
+    # Its attempts are for ever, so the row is too; nobody finds it or sends to it again.
+    deleted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         default_permissions = ("view", "change")
@@ -62,6 +64,10 @@ class Endpoint(models.Model):
             models.CheckConstraint(
                 condition=Q(state="disabled") ^ Q(disabled_reason=""),
                 name="endpoint_disabled_has_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(deleted_at__isnull=True) | Q(state="disabled"),
+                name="endpoint_deleted_is_disabled",
             ),
             models.CheckConstraint(
                 condition=Q(old_secret__isnull=True, old_secret_until__isnull=True)
@@ -89,6 +95,7 @@ class Message(models.Model):
     partner = models.ForeignKey(Partner, models.PROTECT, related_name="+", db_index=False)
     livemode = models.BooleanField("live")
     door = models.CharField(max_length=20)
+    dialect = models.CharField(max_length=20)
     type = models.CharField(max_length=60)
     reference = models.CharField(max_length=100, unique=True)
     subject = models.CharField(max_length=64)
@@ -98,8 +105,11 @@ class Message(models.Model):
 
     class Meta:
         default_permissions = ("view",)
+        permissions = [("resend_message", "Can send messages again")]
         indexes = [
-            models.Index(fields=["partner", "livemode", "-id"], name="message_newest"),
+            models.Index(
+                fields=["partner", "livemode", "-created_at", "-id"], name="message_newest"
+            ),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -147,7 +157,8 @@ class Delivery(models.Model):
                 fields=["endpoint", "due_at"],
                 condition=Q(due_at__isnull=False),
                 name="delivery_due",
-            )
+            ),
+            models.Index(fields=["endpoint", "-id"], name="delivery_newest"),
         ]
         constraints = [
             models.UniqueConstraint(

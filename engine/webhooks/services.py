@@ -17,10 +17,17 @@ from engine.common.ids import new_id
 from engine.common.queue import after_commit
 from engine.common.secrets import seal, unseal
 from engine.common.times import format_time
+from engine.partners.models import Partner
 from engine.webhooks.dialects.base import new_secret
-from engine.webhooks.errors import EndpointUrlRefused, TooManyEndpoints
+from engine.webhooks.errors import (
+    EndpointDisabled,
+    EndpointNotFound,
+    EndpointUrlRefused,
+    TooManyEndpoints,
+)
 from engine.webhooks.models import (
     Delivery,
+    DeliveryState,
     Endpoint,
     EndpointState,
     Message,
@@ -36,6 +43,7 @@ DELIVER = "webhooks.deliver"
 ROLL_HOURS = 24
 ENDPOINTS_MAX = 20
 TEST_TYPE = "webhook.test"
+DELETED = "The partner deleted it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,7 @@ def owe_messages(drafts: Sequence[Draft]) -> list[Message]:
             partner_id=draft.partner_id,
             livemode=draft.livemode,
             door=draft.door,
+            dialect=draft.dialect,
             type=draft.type,
             reference=draft.reference,
             subject=draft.subject,
@@ -86,11 +95,11 @@ def owe_messages(drafts: Sequence[Draft]) -> list[Message]:
     return messages
 
 
-def _wants(endpoint: Endpoint, draft: Draft) -> bool:
+def _wants(endpoint: Endpoint, told: Draft | Message) -> bool:
     return (
         (endpoint.partner_id, endpoint.livemode, endpoint.dialect)
-        == (draft.partner_id, draft.livemode, draft.dialect)
-    ) and (not endpoint.types or draft.type in endpoint.types)
+        == (told.partner_id, told.livemode, told.dialect)
+    ) and (not endpoint.types or told.type in endpoint.types)
 
 
 def _send_to(pairs: Iterable[tuple[Message, Endpoint]], *, is_replay: bool = False) -> int:
@@ -123,6 +132,7 @@ def sequences_of(subjects: Iterable[str]) -> dict[str, int]:
     )
 
 
+@transaction.atomic
 def create_endpoint(
     *,
     partner_id: UUID,
@@ -137,7 +147,11 @@ def create_endpoint(
     Raises EndpointUrlRefused and TooManyEndpoints.
     """
     refuse_url(url)
-    mine = Endpoint.objects.filter(partner_id=partner_id, livemode=livemode)
+    # Of two at once the second one counts the first.
+    Partner.objects.select_for_update(no_key=True).get(pk=partner_id)
+    mine = Endpoint.objects.filter(
+        partner_id=partner_id, livemode=livemode, deleted_at__isnull=True
+    )
     if mine.count() >= ENDPOINTS_MAX:
         raise TooManyEndpoints(most=ENDPOINTS_MAX)
     secret = new_secret()
@@ -153,6 +167,67 @@ def create_endpoint(
     return endpoint, secret
 
 
+@transaction.atomic
+def change_endpoint(
+    *,
+    endpoint_id: UUID,
+    url: str | None = None,
+    types: Sequence[str] | None = None,
+    description: str | None = None,
+) -> None:
+    """Change what is given of an endpoint. Raises EndpointUrlRefused and EndpointNotFound.
+
+    What is owed to it goes to the new address, which starts without the old one's failures.
+    """
+    if url is not None:
+        refuse_url(url)
+    endpoint = _lock(endpoint_id)
+    if url is not None and url != endpoint.url:
+        endpoint.url = url
+        endpoint.failing_since, endpoint.failures, endpoint.paused_until = None, 0, None
+    if types is not None:
+        endpoint.types = list(types)
+    if description is not None:
+        endpoint.description = description
+    endpoint.save(
+        update_fields=[
+            *("url", "types", "description"),
+            *("failing_since", "failures", "paused_until"),
+        ]
+    )
+
+
+@transaction.atomic
+def delete_endpoint(*, endpoint_id: UUID) -> None:
+    """Never send to an endpoint again, and give up what it was owed.
+
+    The row stays, since its attempts do. What a worker has in hand at this moment may
+    still arrive. Raises EndpointNotFound.
+    """
+    # Deliveries before their endpoint, in the order in which workers lock them.
+    Delivery.objects.filter(
+        Q(leased_until__isnull=True) | Q(leased_until__lte=timezone.now()),
+        endpoint_id=endpoint_id,
+        state=DeliveryState.PENDING,
+    ).update(state=DeliveryState.DEAD, due_at=None)
+    endpoint = _lock(endpoint_id)
+    endpoint.state, endpoint.disabled_reason = EndpointState.DISABLED, DELETED
+    endpoint.deleted_at = timezone.now()
+    endpoint.save(update_fields=["state", "disabled_reason", "deleted_at"])
+
+
+def _lock(endpoint_id: UUID) -> Endpoint:
+    """The endpoint, locked against all but new deliveries. Raises EndpointNotFound."""
+    endpoint = (
+        Endpoint.objects.select_for_update(no_key=True)
+        .filter(pk=endpoint_id, deleted_at__isnull=True)
+        .first()
+    )
+    if endpoint is None:
+        raise EndpointNotFound
+    return endpoint
+
+
 def refuse_url(url: str) -> None:
     """Raise EndpointUrlRefused unless webhooks may be sent to `url`."""
     try:
@@ -163,8 +238,11 @@ def refuse_url(url: str) -> None:
 
 @transaction.atomic
 def roll_secret(*, endpoint_id: UUID) -> str:
-    """Give an endpoint a new secret; the old one signs beside it for 24 hours."""
-    endpoint = Endpoint.objects.select_for_update().get(pk=endpoint_id)
+    """Give an endpoint a new secret; the old one signs beside it for 24 hours.
+
+    Raises EndpointNotFound.
+    """
+    endpoint = _lock(endpoint_id)
     secret = new_secret()
     endpoint.old_secret = endpoint.secret
     endpoint.old_secret_until = timezone.now() + timedelta(hours=ROLL_HOURS)
@@ -184,7 +262,7 @@ def secrets_of(endpoint: Endpoint, *, now: datetime) -> list[str]:
 
 def enable(*, endpoint_id: UUID) -> None:
     """Send to an endpoint again; what waited for it goes out now."""
-    Endpoint.objects.filter(pk=endpoint_id).update(
+    Endpoint.objects.filter(pk=endpoint_id, deleted_at__isnull=True).update(
         state=EndpointState.ENABLED,
         disabled_reason="",
         failing_since=None,
@@ -196,7 +274,7 @@ def enable(*, endpoint_id: UUID) -> None:
 
 def disable(*, endpoint_id: UUID, reason: str) -> None:
     """Stop sending to an endpoint; what is owed to it waits for `enable`."""
-    Endpoint.objects.filter(pk=endpoint_id).update(
+    Endpoint.objects.filter(pk=endpoint_id, deleted_at__isnull=True).update(
         state=EndpointState.DISABLED, disabled_reason=reason
     )
 
@@ -206,30 +284,46 @@ def resend(messages: Iterable[Message], *, endpoint_id: UUID | None = None) -> i
     """Send messages again, same ids and same bytes. Returns how many deliveries.
 
     To every enabled endpoint that would get them now and every one that got them before,
-    or to one of those alone.
+    or to one of those alone; a test goes only where it went. Raises EndpointDisabled when
+    that one is.
     """
-    pairs: dict[tuple[UUID, UUID], tuple[Message, Endpoint]] = {}
-    for message in messages:
-        fitting = Endpoint.objects.filter(
-            Q(types=[]) | Q(types__contains=[message.type]) | Q(deliveries__message=message),
-            partner_id=message.partner_id,
-            livemode=message.livemode,
-            state=EndpointState.ENABLED,
-        ).distinct()
-        for endpoint in fitting:
-            if endpoint_id in (None, endpoint.pk):
-                pairs[message.pk, endpoint.pk] = (message, endpoint)
-    return _send_to(pairs.values(), is_replay=True)
+    chosen = list(messages)
+    endpoints = Endpoint.objects.filter(
+        partner_id__in={message.partner_id for message in chosen}, deleted_at__isnull=True
+    ).order_by("pk")
+    if endpoint_id is not None:
+        endpoints = endpoints.filter(pk=endpoint_id)
+        if endpoints.filter(state=EndpointState.DISABLED).exists():
+            raise EndpointDisabled
+    went_to = set(
+        Delivery.objects.filter(message__in=chosen).values_list("message_id", "endpoint_id")
+    )
+    return _send_to(
+        (
+            (message, endpoint)
+            for endpoint in endpoints.filter(state=EndpointState.ENABLED)
+            for message in chosen
+            if (message.pk, endpoint.pk) in went_to
+            or (message.type != TEST_TYPE and _wants(endpoint, message))
+        ),
+        is_replay=True,
+    )
 
 
 @transaction.atomic
 def send_test(*, endpoint: Endpoint) -> Message:
-    """Owe one endpoint a message that tells of nothing, to see that it arrives."""
+    """Owe one endpoint a message that tells of nothing, to see that it arrives.
+
+    Raises EndpointNotFound and EndpointDisabled.
+    """
+    if _lock(endpoint.pk).state == EndpointState.DISABLED:
+        raise EndpointDisabled
     now = timezone.now()
     message = Message.objects.create(
         partner_id=endpoint.partner_id,
         livemode=endpoint.livemode,
         door="",
+        dialect=endpoint.dialect,
         type=TEST_TYPE,
         reference=f"test:{new_id().hex}",
         subject=endpoint.public_id,
