@@ -48,7 +48,7 @@ def make_template(place):
         names = environment_of(place, postgres_url=server.url, redis_url="redis://nowhere")
         line = [sys.executable, "-m", "tests.survival.settle_in"]
         told = subprocess.run(
-            line, env=names, cwd=home.ROOT, stdout=subprocess.PIPE, check=True
+            line, env=names, cwd=home.ROOT, stdout=subprocess.PIPE, check=True, timeout=60
         ).stdout
     finally:
         server.stop()
@@ -261,7 +261,7 @@ class Nursery:
                 text=True,
                 start_new_session=True,
             )
-        self.program.stdout.readline()
+        assert self.program.stdout.readline() == "ready\n", house.last_words()
 
     def bear(self, name, changes):
         log = self.house.place / "logs" / f"{name}.log"

@@ -52,8 +52,7 @@ def test_an_execute_whose_answer_was_lost_is_answered_again_and_paid_once(house,
     web = house.child("web").pid
     with caught_in_the_act(house, quote_id) as (caller, lock):
         # The commit happens while the web server cannot read what became of it.
-        for pid in programs_of(web):
-            os.kill(pid, signal.SIGSTOP)
+        os.killpg(web, signal.SIGSTOP)
         lock.rollback()
         house.wait(
             lambda: all(traces_of(house, Execute(quote_id, ""))[:4]),
@@ -70,7 +69,3 @@ def test_an_execute_whose_answer_was_lost_is_answered_again_and_paid_once(house,
         assert house.partner().repeat(asked).is_accepted
         total = paid_once([asked])
     assert total.delivered == 1
-
-
-def programs_of(leader):
-    return [pid for pid in children._pids() if children._session(pid) == leader]
