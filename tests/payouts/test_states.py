@@ -104,3 +104,13 @@ def test_a_live_quote_is_a_promise(promise, column):
 
     with pytest.raises(IntegrityError, match="is a promise"), transaction.atomic():
         type(quote).objects.filter(pk=quote.pk).update(**{column: value})
+
+
+@pytest.mark.parametrize("livemode", [True, False])
+def test_a_used_quote_can_never_be_unused_again(promise, execute, livemode):
+    quote = promise(livemode=livemode)
+    execute(quote)
+
+    for used_at in (None, quote.expires_at):
+        with pytest.raises(IntegrityError, match="is a promise"), transaction.atomic():
+            type(quote).objects.filter(pk=quote.pk).update(used_at=used_at)
