@@ -172,3 +172,58 @@ def test_looking_for_due_payouts_reads_no_payout_that_is_not_due(promise, execut
         plan = "\n".join(line for (line,) in cursor.fetchall())
 
     assert "Index Cond: (due_at <= " in plan
+
+
+def test_a_leg_is_left_once(on_its_second_leg, books):
+    before = books("in_transit")
+
+    assert services.begin_next_leg([on_its_second_leg.pk]) == []
+
+    on_its_second_leg.refresh_from_db()
+    assert (on_its_second_leg.leg, books("in_transit")) == (2, before)
+
+
+def test_a_payout_without_a_bridge_has_no_second_leg(payout, seen_at_once):
+    drain_once()
+
+    assert services.begin_next_leg([payout.pk]) == []
+
+
+def test_a_leg_nobody_has_seen_is_not_left(promise, execute):
+    execute(promise(to="polygon"))
+
+    assert services.begin_next_leg([Payout.objects.get().pk]) == []
+
+
+def test_a_payout_that_has_ended_is_neither_noted_nor_scheduled(payout, finish):
+    finish()
+    before = payout.events.count()
+
+    services.note_leg([services.Step(payout.pk, network="polygon", reference="0xlate")])
+    services.reschedule([services.Step(payout.pk, needs_review=True)])
+
+    payout.refresh_from_db()
+    assert (payout.due_at, payout.needs_review) == (None, False)
+    assert payout.events.count() == before
+
+
+def test_an_attempt_whose_payout_is_elsewhere_stays_open_for_a_person(payout):
+    order = sending.order_for(payout)
+    [prepared] = SimulatedRail().prepare([order])
+    open_attempts(sends=[(order, prepared)])
+    [one] = sending.live_attempts([payout.pk])
+
+    with pytest.raises(watching.AttemptOfAnotherState):
+        watching._take_steps([(one, Sighting(Outcome.FINAL, evidence={"said": "final"}))])
+
+    payout.refresh_from_db()
+    assert (payout.status, Attempt.objects.get().state) == ("pending", "live")
+
+
+def test_what_was_seen_asks_for_nobody_however_long_it_takes(payout, seen_at_once, settings):
+    settings.REVIEW_SECONDS = 0
+
+    drain_once()
+
+    payout.refresh_from_db()
+    assert (payout.status, payout.needs_review) == ("broadcast", False)
