@@ -182,6 +182,9 @@ class Settings:
 class Listener(ThreadingHTTPServer):
     """Binds at once (port 0: any free one); `serve_forever` until Ctrl-C or `count`."""
 
+    # A burst waits here and is not refused; the library's five would be.
+    request_queue_size = 128
+
     def __init__(self, port: int, settings: Settings) -> None:
         super().__init__((HOST, port), _Request)
         self.settings = settings
