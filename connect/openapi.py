@@ -41,6 +41,18 @@ PROBLEMS = {
     429: "Too many requests.",
     503: "Not now: try again.",
 }
+# In the order in which a newcomer needs them.
+TAGS = {
+    "payouts": "Price a payout, execute it, and see where it is.",
+    "addresses": "Where your users, and your treasury, pay in.",
+    "balances": "What your users hold.",
+    "transactions": "What came in and what went out.",
+    "networks": "Which assets live where, and what a transfer costs.",
+    "destinations": "Look at an address before paying there.",
+    "webhook_endpoints": "Where you want to be told, and with which secret.",
+    "events": "What you were told, and having it told again.",
+    "sandbox": "Test keys only.",
+}
 KEY_TYPE = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
 KEY_RULE = (
     "1 to 255 visible ASCII characters. The same key and body give the first answer again"
@@ -71,10 +83,10 @@ REPLAYED = _response_header(
 )
 
 
-def _operation(
+def operation(
     operation_id: str,
     description: str,
-    answer: dict[int, type[Shape]],
+    answer: dict[int, type[Shape] | None],
     *,
     body: type[Form] | None = None,
     query: type[Form] | None = None,
@@ -84,8 +96,8 @@ def _operation(
 ) -> Callable[[Any], Any]:
     """Document one method of one view.
 
-    `answer` is what success looks like by status, `keyed` says what an Idempotency-Key is
-    here, `path` names and describes the path's parameter.
+    `answer` is what success looks like by status, None for one without a body; `keyed`
+    says what an Idempotency-Key is here, `path` names and describes the path's parameter.
     """
     parameters: list[Any] = [REQUEST_ID, *RATE_LIMITS]
     if keyed:
@@ -143,7 +155,7 @@ def _examples(operation_id: str) -> list[OpenApiExample]:
     return found
 
 
-quote = _operation(
+quote = operation(
     "createPayoutQuote",
     "Price a payout and promise the price for 60 s. A user who holds too little gets a"
     " quote too, with `insufficient_funds` in it. In test mode the same request gives the"
@@ -153,7 +165,7 @@ quote = _operation(
     keyed="Required with live keys, optional with test keys.",
     problems=(404, 409, 422),
 )
-execute = _operation(
+execute = operation(
     "createPayout",
     "Execute a quote: its funds are held and the payout is on its way. A live quote can be"
     " executed once. A test quote is not consumed: executing it again gives the first"
@@ -163,20 +175,20 @@ execute = _operation(
     keyed="Optional: a quote is single-use anyway.",
     problems=(404, 409, 410, 422),
 )
-list_payouts = _operation(
+list_payouts = operation(
     "listPayouts",
     "Newest first, with an opaque cursor.",
     {200: shapes.PayoutsShape},
     query=forms.PayoutsQuery,
 )
-get_payout = _operation(
+get_payout = operation(
     "getPayout",
     "Where the payout is, and every step it took.",
     {200: shapes.PayoutShape},
     problems=(404,),
     path="payout_id: pay_ and 32 hexadecimal digits.",
 )
-make_address = _operation(
+make_address = operation(
     "createAddress",
     "A deposit address: the user's with an external_ref, your treasury's without. The same"
     " user, asset and network always give the same address.",
@@ -185,60 +197,60 @@ make_address = _operation(
     keyed="Required with live keys, optional with test keys.",
     problems=(409, 422),
 )
-list_addresses = _operation(
+list_addresses = operation(
     "listAddresses",
     "Newest first, with an opaque cursor.",
     {200: shapes.AddressesShape},
     query=forms.AddressesQuery,
     problems=(422,),
 )
-get_address = _operation(
+get_address = operation(
     "getAddress",
     "One deposit address.",
     {200: shapes.AddressShape},
     problems=(404,),
     path="address_id: addr_ and 32 hexadecimal digits.",
 )
-balances = _operation(
+balances = operation(
     "getBalances",
     "One user's funds, or without external_ref all your users' together. A user never"
     " seen before is made, and holds nothing.",
     {200: shapes.BalancesShape},
     query=forms.BalancesQuery,
 )
-balances_of_user = _operation(
+balances_of_user = operation(
     "getBalancesOfUser",
     "One user's funds. A user never seen before is made, and holds nothing.",
     {200: shapes.BalancesShape},
     path="external_ref: Your own reference for the end user.",
     problems=(404,),
 )
-list_transactions = _operation(
+list_transactions = operation(
     "listTransactions",
     "Deposits and payouts in one list, newest first, with an opaque cursor.",
     {200: shapes.TransactionsShape},
     query=forms.TransactionsQuery,
 )
-get_transaction = _operation(
+get_transaction = operation(
     "getTransaction",
     "One deposit or payout.",
     {200: shapes.TransactionShape},
     problems=(404,),
     path="transaction_id: The id of a deposit (dep_…) or of a payout (pay_…).",
 )
-networks = _operation(
+networks = operation(
     "listNetworks",
     "Every asset and network, and what a transfer costs there now.",
     {200: shapes.NetworksShape},
 )
-check_destination = _operation(
+check_destination = operation(
     "checkDestination",
     "One traffic light for an address: red do not pay there, amber look again, green go.",
     {200: shapes.DestinationCheckShape},
     body=forms.CheckForm,
     problems=(422,),
 )
-sandbox_deposit = _operation(
+sandbox_deposit = operation(
     "createSandboxDeposit",
     "Credit a user with funds from nowhere. Test keys only; a live key gets 404.",
     {201: shapes.TransactionShape},
@@ -246,7 +258,7 @@ sandbox_deposit = _operation(
     keyed="Optional.",
     problems=(404, 409, 422),
 )
-sandbox_advance = _operation(
+sandbox_advance = operation(
     "advanceSandboxPayout",
     "Let a payout arrive that stays in broadcast (an amount ending in .03). Test keys only;"
     " a live key gets 404.",
@@ -267,6 +279,7 @@ def finish(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         if schema.get("description") in {Form.__doc__, Shape.__doc__}:
             del schema["description"]
     _forget(result, "x-spec-enum-id")
+    result["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
     return result
 
 

@@ -3,12 +3,15 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from time import monotonic, sleep
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
-from engine.payouts.models import Payout, PayoutEvent
+from engine.ledger.models import Account
+from engine.payouts.models import Payout, PayoutEvent, Quote
 from tests.cast import QUOTE, USDT, Api, count, units_held
+from tests.meeting import Session
 
 CALLERS = 64
 
@@ -52,6 +55,76 @@ def test_64_executes_of_one_quote_with_distinct_keys_make_one_payout(live_api, f
     }
     assert Payout.objects.count() == PayoutEvent.objects.count() == 1
     assert units_held(funded, livemode=True) == 900 * USDT
+
+
+WAITING = """
+    SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+    WHERE NOT l.granted AND a.datname = current_database()
+"""
+
+
+def wait_until_so_many_wait(wanted):
+    deadline = monotonic() + 10
+    while monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute(WAITING)
+            if cursor.fetchone()[0] == wanted:
+                return
+        sleep(0.01)
+    pytest.fail("they did not meet")
+
+
+def test_two_executes_of_one_quote_that_surely_meet_make_one_payout(live_api, funded):
+    """Both are under way, held up at the user's account, before either may go on."""
+    quote_id = live_api.quote()
+
+    def execute(key):
+        return lambda: live_api.post("/payouts", {"quote_id": quote_id}, key=key)
+
+    with transaction.atomic():
+        Account.objects.select_for_update().get(pk=Quote.objects.get().available_account_id)
+        callers = [Session(execute(key)) for key in ("one", "two")]
+        wait_until_so_many_wait(2)
+
+    answers = [caller.wait() for caller in callers]
+    assert sorted(answer.status_code for answer in answers) == [201, 409]
+    assert Payout.objects.count() == 1
+    assert units_held(funded, livemode=True) == 900 * USDT
+
+
+def test_two_payouts_out_of_one_balance_that_surely_meet_are_one(live_api, funded):
+    quote_ids = [live_api.quote(amount="600") for _ in range(2)]
+
+    def execute(quote_id):
+        return lambda: live_api.post("/payouts", {"quote_id": quote_id})
+
+    with transaction.atomic():
+        Account.objects.select_for_update().get(pk=Quote.objects.first().available_account_id)
+        callers = [Session(execute(quote_id)) for quote_id in quote_ids]
+        wait_until_so_many_wait(2)
+
+    answers = [caller.wait() for caller in callers]
+    assert sorted(answer.status_code for answer in answers) == [201, 422]
+    assert units_held(funded, livemode=True) == 400 * USDT
+
+
+def test_two_quotes_under_one_key_that_surely_meet_are_one_payout(live_api, funded):
+    """Both have found the key free before either has taken it."""
+    quote_ids = [live_api.quote(amount="10") for _ in range(2)]
+
+    def execute(quote_id):
+        return lambda: live_api.post("/payouts", {"quote_id": quote_id}, key="k")
+
+    with transaction.atomic():
+        Account.objects.select_for_update().get(pk=Quote.objects.first().available_account_id)
+        callers = [Session(execute(quote_id)) for quote_id in quote_ids]
+        wait_until_so_many_wait(2)
+
+    answers = [caller.wait() for caller in callers]
+    (refused,) = [answer.json() for answer in answers if answer.status_code == 409]
+    assert refused["code"] == "idempotency_conflict"
+    assert Payout.objects.count() == 1
+    assert units_held(funded, livemode=True) == 990 * USDT
 
 
 def test_64_executes_with_one_key_make_one_payout_and_one_answer(live_api, funded):
