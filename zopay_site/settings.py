@@ -79,6 +79,8 @@ PAGE_RATE_LIMIT_PER_MINUTE = env.int("PAGE_RATE_LIMIT_PER_MINUTE", default=240)
 
 # Only for development: a partner's receiver on this machine.
 WEBHOOK_ALLOW_LOOPBACK = env.bool("WEBHOOK_ALLOW_LOOPBACK", default=ZOPAY_DEMO)
+# Where bin/up receives the demo partner's webhooks, so that the first payout shows them.
+DEMO_WEBHOOK_URL = env.str("DEMO_WEBHOOK_URL", default="")
 if WEBHOOK_ALLOW_LOOPBACK and IS_HTTPS:
     raise ImproperlyConfigured("WEBHOOK_ALLOW_LOOPBACK is for development; unset it.")
 
@@ -283,6 +285,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SCHEMA_PATH_PREFIX": "/connect/v1",
+    "COMPONENT_SPLIT_PATCH": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,

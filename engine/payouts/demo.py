@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import Group, User
@@ -22,6 +23,8 @@ from engine.partners.models import ALL_SCOPES, ApiKey, FeeSchedule, Partner
 from engine.partners.services import mint_key, see_end_user
 from engine.payouts.funds import credit_deposit
 from engine.rails.networks import asset_named
+from engine.webhooks.models import Endpoint
+from engine.webhooks.services import create_endpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +39,7 @@ USERS = (
 )
 STAFF = (("admin", "administrator"), ("viewer", VIEWER), ("keys", KEY_ADMIN))
 PASSWORD_BYTES = 12
+RECEIVER = "the demo's receiver"
 
 
 def bootstrap() -> dict[str, Any]:
@@ -54,6 +58,7 @@ def bootstrap() -> dict[str, Any]:
                 "staff": [_staff(username, role) for username, role in STAFF],
             }
     told["tracking_url"] = f"{settings.ZOPAY_PUBLIC_URL}/t/"
+    _listen(told["partners"][0])
     if told != known:
         _write(path, told)
     return told
@@ -122,6 +127,23 @@ def _partner(name: str) -> dict[str, Any]:
             for user in USERS
         ],
     }
+
+
+def _listen(partner: dict[str, Any]) -> None:
+    """Register the receiver that bin/up runs, in both modes; its port may have changed."""
+    url = settings.DEMO_WEBHOOK_URL
+    mine = Endpoint.objects.filter(partner_id=partner["id"], description=RECEIVER)
+    if not url or partner.get("webhooks", {}).get("url") == url:
+        return
+    if "webhooks" in partner and mine.exists():
+        mine.update(url=url)
+        partner["webhooks"] = partner["webhooks"] | {"url": url}
+        return
+    partner["webhooks"] = {"url": url}
+    for livemode, name in ((False, "test_secret"), (True, "live_secret")):
+        _, partner["webhooks"][name] = create_endpoint(
+            partner_id=UUID(partner["id"]), livemode=livemode, url=url, description=RECEIVER
+        )
 
 
 def _staff(username: str, role: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zopay_site.embedded import children, ports, say
 from zopay_site.embedded.home import ROOT
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zopay_site.embedded.supervisor import Supervisor
 
 READY_SECONDS = 90.0
+RECEIVER = "receiver"
 CELERY = [sys.executable, "-m", "celery", "--app", "zopay_site.celery:app", "--quiet"]
 # One worker has nobody to gossip with, and each of these costs memory or wake-ups.
 ALONE = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
@@ -45,6 +46,32 @@ def add_all(
 
 def worker_line() -> list[str]:
     return [*CELERY, "worker", "--concurrency", "2", "--loglevel", "WARNING", *ALONE]
+
+
+def add_receiver(
+    supervisor: Supervisor,
+    *,
+    home: Path,
+    environment: Mapping[str, str],
+    demo: Mapping[str, Any],
+) -> None:
+    """Start a receiver for the demo partner's webhooks; logs/receiver.log shows them."""
+    webhooks = demo["partners"][0].get("webhooks")
+    if not webhooks:
+        return
+    secrets = ",".join(webhooks[name] for name in ("live_secret", "test_secret"))
+    port = str(ports.recall(home, RECEIVER))
+    line = [sys.executable, str(ROOT / "manage.py"), "webhook_listen", "--port", port]
+    ours = {**environment, "WEBHOOK_SECRETS": secrets}
+    supervisor.add(
+        RECEIVER,
+        lambda: children.start(RECEIVER, line, home=home, environment=ours, folder=ROOT),
+    )
+
+
+def receiver_url(home: Path) -> str:
+    """Where the demo partner's webhooks go: a port of our own, the same every time."""
+    return f"http://{ports.LOOPBACK}:{ports.remembered(home, RECEIVER)}/"
 
 
 def webhooks_line() -> list[str]:

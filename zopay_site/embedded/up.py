@@ -84,13 +84,15 @@ def _start(supervisor: Supervisor, place: Path, port: int) -> None:
     servers = Servers(place)
     _start_servers(supervisor, servers)
     ours = environment.for_children(servers, web_port=port)
+    ours.setdefault("DEMO_WEBHOOK_URL", services.receiver_url(place))
     environment.keep_running(place, ours)
     with step("Tables and demo") as shown:
         demo = _prepare(place, ours, shown)
         shown.note = f"{len(demo['partners'])} partners with funded users"
     base = f"http://{ports.LOOPBACK}:{port}"
-    with step("Web, worker, beat") as shown:
+    with step("Web, workers, beat") as shown:
         shown.note = f"{ports.LOOPBACK}:{port}"
+        services.add_receiver(supervisor, home=place, environment=ours, demo=demo)
         services.add_all(supervisor, home=place, environment=ours, port=port)
         services.wait_until_ready(supervisor, home=place, base=base, step=shown)
     payout = None

@@ -21,6 +21,7 @@ def text(demo: dict[str, Any], payout: dict[str, Any] | None, *, base: str, home
         ("  live key", partner["connect"]["live_key"]),
         ("  test key", partner["connect"]["test_key"]),
         ("  user with funds", f"{user['external_ref']} ({user['amount']} {user['asset']})"),
+        ("Its webhooks", str(home / "logs" / "receiver.log")),
         ("Admin", f"{base}/admin/"),
         ("  user name", person["username"]),
         ("  password", person["password"]),
