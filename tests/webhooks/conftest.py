@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Barrier, Lock, Thread
@@ -16,7 +17,7 @@ class Receiver:
 
     def __init__(self):
         self.requests, self.at_once, self.most_at_once = [], 0, 0
-        self.answers, self.seconds, self.headers = [], 0.0, {}
+        self.answers, self.seconds, self.headers, self.drips = [], 0.0, {}, False
         self.lock = Lock()
         receiver = self
 
@@ -45,6 +46,14 @@ class Receiver:
         door.send_response(status)
         for name, value in self.headers.items():
             door.send_header(name, value)
+        if self.drips:
+            door.send_header("Content-Length", "3600")
+            door.end_headers()
+            with suppress(OSError):
+                while True:
+                    door.wfile.write(b".")
+                    sleep(1)
+            return
         door.send_header("Content-Length", "2")
         door.end_headers()
         # Counted before the last byte: afterwards the sender may already ask again.
