@@ -227,3 +227,25 @@ def test_what_was_seen_asks_for_nobody_however_long_it_takes(payout, seen_at_onc
 
     payout.refresh_from_db()
     assert (payout.status, payout.needs_review) == ("broadcast", False)
+
+
+def test_payouts_are_locked_before_their_attempts(payout, seen_at_once):
+    drain_once()
+    [(one, _)] = look(payout)
+    arrived = [(one, Sighting(Outcome.FINAL, evidence={"said": "final"}))]
+    with transaction.atomic():
+        Payout.objects.select_for_update().get(pk=payout.pk)
+        waiting = Session(
+            lambda: watching._close(
+                arrived,
+                lambda looks: services.advance(
+                    Status.DELIVERED, [services.Step(look.payout_id) for look, _ in looks]
+                ),
+            )
+        )
+        wait_until_somebody_waits_for_me()
+        free = Attempt.objects.select_for_update(skip_locked=True).filter(state="live")
+        assert len(free) == 1
+    waiting.wait()
+
+    assert Attempt.objects.get().state == "done"
