@@ -6,13 +6,16 @@ transaction of the step itself: no step without its message, no message without 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import orjson
+from django.conf import settings
 from django.db.models import prefetch_related_objects
 
 from engine.payouts.doors import door_named
 from engine.payouts.models import Payout
+from engine.payouts.states import Status, starts_of
 from engine.webhooks.services import Draft, owe_messages, sequences_of
 
 if TYPE_CHECKING:
@@ -20,11 +23,13 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 
-def announce(payout_ids: Iterable[UUID]) -> None:
-    """Owe a message for the last step of each payout, where its door has a new word.
+def announce(end: Status, payout_ids: Iterable[UUID]) -> None:
+    """Owe a message for the step to `end` of each payout, where its door has a new word.
 
     Runs in the transaction that took the step, which holds the payouts' locks.
     """
+    if not _may_be_news(end):
+        return
     payouts = list(
         Payout.objects.filter(pk__in=list(payout_ids)).select_related("quote").order_by("pk")
     )
@@ -37,6 +42,13 @@ def announce(payout_ids: Iterable[UUID]) -> None:
             if _has_a_new_word(payout)
         ]
     )
+
+
+@cache
+def _may_be_news(end: Status) -> bool:
+    """Whether any door has a word for `end` that a payout may not have had before."""
+    doors = [door_named(name) for name in settings.PAYOUT_DOORS]
+    return any(door.word(start) != door.word(end) for door in doors for start in starts_of(end))
 
 
 def _has_a_new_word(payout: Payout) -> bool:

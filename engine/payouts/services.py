@@ -174,7 +174,7 @@ def advance(end: Status, steps: Sequence[Step]) -> list[Moved]:
             move_many(_settlement(moved))
         elif end in FINAL:
             move_many([_release(payout) for payout in moved])
-        announce(payout.payout_id for payout in moved)
+        announce(end, [payout.payout_id for payout in moved])
     return moved
 
 

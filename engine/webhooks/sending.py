@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from django.conf import settings
-from django.db import close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 from django.utils import timezone
 
 from engine.common.http import AddressRefused, NoAnswer, Reply, post
@@ -27,6 +29,8 @@ from engine.webhooks.services import secrets_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
+
+logger = structlog.get_logger(__name__)
 
 SQL = Path(__file__).parent / "sql"
 LEASE_ENDPOINTS = (SQL / "lease_endpoints.sql").read_text()
@@ -41,6 +45,8 @@ LEASE_SECONDS = RUN_SECONDS_MAX + 2 * TIMEOUT_SECONDS
 # Two runs share one endpoint; each keeps its own thread and its own connection.
 _pool = ThreadPoolExecutor(ENDPOINTS_AT_ONCE * AT_ONCE_PER_ENDPOINT, "webhooks")
 PAUSE_SECONDS = 0.2
+# What we could not even send, such as a secret whose seal is broken, waits for a person.
+BROKEN_PAUSE = timedelta(minutes=5)
 RETRY_AFTER = re.compile(r"[0-9]{1,6}", re.ASCII)
 
 
@@ -90,8 +96,23 @@ def _release(endpoint_ids: Iterable[UUID]) -> None:
 
 
 def _run(endpoint_id: UUID, began: float) -> int:
-    """Send an endpoint's due deliveries, one after the other, until none is left."""
+    """Send an endpoint's due deliveries; one that breaks us breaks nobody else's."""
     close_old_connections()
+    try:
+        return _send_due(endpoint_id, began)
+    except (OperationalError, InterfaceError):
+        # The database is away: no endpoint is to blame, and the leases run out.
+        raise
+    except Exception:
+        logger.exception("webhooks_broke", endpoint=endpoint_id.hex)
+        Endpoint.objects.filter(pk=endpoint_id).update(
+            paused_until=timezone.now() + BROKEN_PAUSE
+        )
+        return 0
+
+
+def _send_due(endpoint_id: UUID, began: float) -> int:
+    """One delivery after the other, until none is left or the time is up."""
     attempts = 0
     while monotonic() - began < RUN_SECONDS_MAX:
         endpoint = Endpoint.objects.get(pk=endpoint_id)

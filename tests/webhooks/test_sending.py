@@ -194,6 +194,21 @@ def test_a_slow_receiver_holds_up_nobody_else(new_receiver, listen, owe):
     assert states() == ["delivered"] * 6
 
 
+def test_an_endpoint_whose_secret_cannot_be_read_breaks_no_other(new_receiver, listen, owe):
+    broken, whole = new_receiver(), new_receiver()
+    endpoint, _ = listen(broken)
+    Endpoint.objects.filter(pk=endpoint.pk).update(secret=b"sealed by nobody")
+    listen(whole)
+    owe(3)
+
+    sending.deliver()
+
+    endpoint.refresh_from_db()
+    assert (len(broken.requests), len(whole.requests)) == (0, 3)
+    assert endpoint.paused_until > timezone.now()
+    assert states() == ["delivered"] * 3 + ["pending"] * 3
+
+
 def test_two_workers_never_have_one_delivery_in_hand(listen, owe, receiver):
     endpoint, _ = listen(receiver)
     owe(1)
