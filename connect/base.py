@@ -24,7 +24,7 @@ from engine.partners.authentication import require_scope
 from engine.partners.errors import IdempotencyConflict, IdempotencyInProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from rest_framework.request import Request
     from rest_framework.serializers import Serializer
@@ -48,7 +48,7 @@ class Endpoint(APIView):
     is_key_required: ClassVar[bool] = False
 
     # DRF would answer OPTIONS with a description; ours is the OpenAPI document.
-    http_method_names = ("get", "head", "post")
+    http_method_names: Sequence[str] = ("get", "head", "post")
     format_kwarg: str | None = None
     caller: Caller
     key: str | None = None
@@ -69,7 +69,8 @@ class Endpoint(APIView):
             self.caller.key_id, per_minute=settings.RATE_LIMIT_PER_MINUTE
         )
         self.allowance.check()
-        self.admit(method)
+        # HEAD runs the handler of GET, so it needs what GET needs.
+        self.admit("GET" if method == "HEAD" else method)
 
     def admit(self, method: str) -> None:
         """Refuse a caller who may not be here. Raises Forbidden."""

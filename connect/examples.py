@@ -56,6 +56,16 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "network_hint": "polygon",
         "external_ref": "user-1",
     },
+    "createWebhookEndpoint request": {
+        "url": "https://hooks.example.com/zopay",
+        "types": ["payout.delivered", "payout.failed"],
+        "description": "Payroll",
+    },
+    "resendEvents request": {
+        "from": "2026-01-31T12:00:00Z",
+        "to": "2026-01-31T18:00:00Z",
+        "types": ["payout.failed"],
+    },
     "createSandboxDeposit request": {
         "external_ref": "user-1",
         "asset": "USDT",

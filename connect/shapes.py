@@ -191,7 +191,8 @@ class DestinationCheckShape(Shape):
     checks = CheckShape(many=True)
 
 
-def _page_of(line: type[Shape], name: str) -> type[Shape]:
+def page_of(line: type[Shape], name: str) -> type[Shape]:
+    """The shape of a list's answer: a page of `line`, and the cursor of the next."""
     members = {
         "data": line(many=True),
         "cursor": CharField(
@@ -201,9 +202,9 @@ def _page_of(line: type[Shape], name: str) -> type[Shape]:
     return type(name, (Shape,), members)
 
 
-PayoutsShape = _page_of(PayoutShape, "PayoutsShape")
-AddressesShape = _page_of(AddressShape, "AddressesShape")
-TransactionsShape = _page_of(TransactionShape, "TransactionsShape")
+PayoutsShape = page_of(PayoutShape, "PayoutsShape")
+AddressesShape = page_of(AddressShape, "AddressesShape")
+TransactionsShape = page_of(TransactionShape, "TransactionsShape")
 
 
 class FieldErrorShape(Shape):

@@ -10,6 +10,16 @@ from connect.views.balances import Balances, BalancesOfUser, OneTransaction, Tra
 from connect.views.destinations import DestinationCheck, Networks
 from connect.views.payouts import OnePayout, Payouts, Quotes
 from connect.views.sandbox import SandboxAdvance, SandboxDeposits
+from connect.views.webhooks import (
+    EndpointTest,
+    EventResend,
+    Events,
+    OneEvent,
+    OneWebhookEndpoint,
+    RangeResend,
+    SecretRoll,
+    WebhookEndpoints,
+)
 
 urlpatterns = [
     path("payouts/quote", Quotes.as_view()),
@@ -24,6 +34,14 @@ urlpatterns = [
     path("transactions/<str:transaction_id>", OneTransaction.as_view()),
     path("networks", Networks.as_view()),
     path("destinations/check", DestinationCheck.as_view()),
+    path("webhook_endpoints", WebhookEndpoints.as_view()),
+    path("webhook_endpoints/<str:endpoint_id>", OneWebhookEndpoint.as_view()),
+    path("webhook_endpoints/<str:endpoint_id>/roll_secret", SecretRoll.as_view()),
+    path("webhook_endpoints/<str:endpoint_id>/test", EndpointTest.as_view()),
+    path("events", Events.as_view()),
+    path("events/resend", RangeResend.as_view()),
+    path("events/<str:event_id>", OneEvent.as_view()),
+    path("events/<str:event_id>/resend", EventResend.as_view()),
     path("sandbox/deposits", SandboxDeposits.as_view()),
     path("sandbox/payouts/<str:payout_id>/advance", SandboxAdvance.as_view()),
     path("openapi.json", pages.openapi_document),

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 from connect.door import CONNECT
 from engine.payouts.models import Deposit
 from engine.payouts.states import GIVEN_UP, IN_FLIGHT, Status
+from engine.webhooks.services import TEST_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 PAYOUT_WORDS = tuple(dict.fromkeys(CONNECT.words.values()))
+# Every word but the first is news.
+EVENT_TYPES = tuple(f"payout.{word}" for word in PAYOUT_WORDS[1:])
+ALL_EVENT_TYPES = (*EVENT_TYPES, TEST_TYPE)
 TRANSACTION_TYPES = ("deposit", "payout")
 # A payout among deposits is on its way, has arrived or has not, and no more is said.
 _PAYOUT_STATES = MappingProxyType(

@@ -52,6 +52,17 @@ class Api:
             | (headers or {}),
         )
 
+    def patch(self, path, body=None):
+        return self.client.patch(
+            BASE + path,
+            json.dumps(body),
+            content_type="application/json",
+            headers=self._headers({}),
+        )
+
+    def delete(self, path):
+        return self.client.delete(BASE + path, headers=self._headers({}))
+
     def quote(self, **changes):
         """A fresh quote's public id."""
         response = self.post("/payouts/quote", QUOTE | changes)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from engine.common.ids import new_id
-from tests.cast import QUOTE, USDT, footprint, fund, units_held
+from tests.cast import BASE, QUOTE, USDT, footprint, fund, units_held
 
 
 @pytest.fixture
@@ -158,6 +158,17 @@ SCOPES = [
     ("get", "/transactions/dep_0", "transactions:read"),
     ("post", "/sandbox/deposits", "payouts:write"),
     ("post", "/sandbox/payouts/pay_0/advance", "payouts:write"),
+    ("post", "/webhook_endpoints", "webhooks:write"),
+    ("get", "/webhook_endpoints", "webhooks:read"),
+    ("get", "/webhook_endpoints/whe_0", "webhooks:read"),
+    ("patch", "/webhook_endpoints/whe_0", "webhooks:write"),
+    ("delete", "/webhook_endpoints/whe_0", "webhooks:write"),
+    ("post", "/webhook_endpoints/whe_0/roll_secret", "webhooks:write"),
+    ("post", "/webhook_endpoints/whe_0/test", "webhooks:write"),
+    ("get", "/events", "webhooks:read"),
+    ("get", "/events/evt_0", "webhooks:read"),
+    ("post", "/events/resend", "webhooks:write"),
+    ("post", "/events/evt_0/resend", "webhooks:write"),
 ]
 
 
@@ -173,6 +184,14 @@ def test_a_key_does_what_its_scopes_say_and_no_more(acme, test_api, mint, method
 
     test_api.key = mint(acme, livemode=False, scopes=[scope])
     assert getattr(test_api, method)(path).status_code != 403
+
+
+@pytest.mark.parametrize("path", ["/payouts", "/webhook_endpoints", "/events"])
+def test_asking_for_the_head_alone_needs_the_same_scope(acme, test_api, mint, path):
+    test_api.key = mint(acme, livemode=False, scopes=["balances:read"])
+    headers = {"authorization": f"Bearer {test_api.key}"}
+
+    assert test_api.client.head(BASE + path, headers=headers).status_code == 403
 
 
 def test_without_a_key_every_address_is_the_same_401(test_api):
