@@ -30,7 +30,7 @@ def nudged():
 def test_every_nudge_wakes_a_task():
     current_app.loader.import_default_modules()
 
-    assert set(nudged()) == {"payouts.drain"}
+    assert set(nudged()) == {"payouts.drain", "webhooks.deliver"}
     assert set(nudged()) <= set(current_app.tasks)
 
 

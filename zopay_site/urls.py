@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from connect.pages import errors_page
 from tracking.views import show_simulated
@@ -14,6 +15,11 @@ handler500 = "connect.pages.server_error"
 urlpatterns = [
     path("", pages.front, name="front"),
     path("robots.txt", pages.robots),
+    # Browsers ask here, whatever a page says.
+    path(
+        "favicon.ico",
+        RedirectView.as_view(url=f"/{settings.STATIC_URL.strip('/')}/favicon.svg"),
+    ),
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("t/", include("tracking.urls")),

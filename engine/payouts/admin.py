@@ -33,6 +33,7 @@ def _amount(units: int, asset: str) -> str:
 
 class PayoutEventInline(ReadOnly, TabularInline):  # type: ignore[misc]
     model = models.PayoutEvent
+    hide_title = True
     fields = ("number", "status", "network", "reference", "happened_at")
 
 
@@ -85,16 +86,26 @@ class PayoutAdmin(TermsAdmin):
     list_filter = ("status", "needs_review", "livemode", "asset", "to_network", "partner")
     date_hierarchy = "created_at"
     inlines = (PayoutEventInline,)
+    ordering = ("-created_at", "-id")
+    # Long words get a line of their own; beside others they would run into them.
     fields = (
-        ("public_id", "status", "mode"),
-        ("partner", "end_user", "door"),
-        ("sends", "arrives", "route"),
-        ("destination", "rail", "leg"),
-        ("failure_code", "needs_review"),
-        ("created_at", "promised_at", "estimated_delivery_at"),
-        ("finished_at", "due_at"),
+        "public_id",
+        ("status", "mode"),
+        ("partner", "end_user"),
+        ("sends", "arrives"),
+        "route",
+        "destination",
+        ("door", "rail"),
+        ("failure_code", "needs_a_person"),
+        ("created_at", "finished_at"),
+        ("promised_at", "estimated_delivery_at"),
+        "due_at",
         "tracking_page",
     )
+
+    @admin.display(description="needs a person")
+    def needs_a_person(self, payout: models.Payout) -> str:
+        return "yes" if payout.needs_review else "no"
 
     @admin.display(description="tracking page")
     def tracking_page(self, payout: models.Payout) -> str:
@@ -110,13 +121,18 @@ class QuoteAdmin(TermsAdmin):
     )  # fmt: skip
     list_filter = ("livemode", "asset", "to_network", "partner")
     date_hierarchy = "created_at"
+    ordering = ("-created_at", "-id")
     fields = (
-        ("shown_id", "mode"),
-        ("partner", "end_user", "door"),
-        ("sends", "arrives", "route"),
-        ("fee", "network_fee", "provider_fee", "zopay_fee"),
-        ("destination", "estimated_seconds"),
-        ("created_at", "expires_at", "used_at"),
+        "shown_id",
+        ("partner", "end_user"),
+        ("mode", "door"),
+        ("sends", "arrives"),
+        "route",
+        "destination",
+        ("fee", "network_fee"),
+        ("provider_fee", "zopay_fee"),
+        ("estimated_seconds", "used_at"),
+        ("created_at", "expires_at"),
     )
 
     @admin.display(description="id")
@@ -147,6 +163,7 @@ class DepositAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_filter = ("status", "livemode", "asset", "network", "partner")
     list_select_related = ("partner",)
+    ordering = ("-created_at", "-id")
     search_fields = ("reference__exact", "end_user__external_ref__exact")
     date_hierarchy = "created_at"
 

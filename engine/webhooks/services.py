@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 PURPOSE = "webhook endpoint"
-DELIVER = "webhooks.deliver"
 ROLL_HOURS = 24
 ENDPOINTS_MAX = 20
 TEST_TYPE = "webhook.test"
@@ -119,7 +118,7 @@ def _send_to(pairs: Iterable[tuple[Message, Endpoint]], *, is_replay: bool = Fal
         update_fields=["state", "tries", "due_at", "is_replay"],
     )
     if deliveries:
-        after_commit(DELIVER)
+        after_commit("webhooks.deliver")
     return len(deliveries)
 
 
@@ -269,7 +268,7 @@ def enable(*, endpoint_id: UUID) -> None:
         failures=0,
         paused_until=None,
     )
-    after_commit(DELIVER)
+    after_commit("webhooks.deliver")
 
 
 def disable(*, endpoint_id: UUID, reason: str) -> None:
