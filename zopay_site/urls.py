@@ -16,10 +16,7 @@ urlpatterns = [
     path("", pages.front, name="front"),
     path("robots.txt", pages.robots),
     # Browsers ask here, whatever a page says.
-    path(
-        "favicon.ico",
-        RedirectView.as_view(url=f"/{settings.STATIC_URL.strip('/')}/favicon.svg"),
-    ),
+    path("favicon.ico", RedirectView.as_view(url="/static/favicon.svg")),
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("t/", include("tracking.urls")),
