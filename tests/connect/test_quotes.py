@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from engine.partners.key_cache import forget_keys
+from engine.partners.models import FeeSchedule
 from engine.payouts.models import BlockedDestination, Quote
 from tests.cast import BITCOIN, EVM, QUOTE, SOLANA, TRON, USDT, count, footprint, fund
 
@@ -278,6 +280,18 @@ def test_a_reference_with_a_control_character_is_refused(live_api, character):
     answer = live_api.post("/payouts/quote", QUOTE | {"external_ref": f"user{character}1"})
 
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
+
+
+def test_a_fee_schedule_made_a_moment_ago_prices_at_once(acme, live_api):
+    live_api.quote()
+    acme.fee_schedule = FeeSchedule.objects.create(
+        name="new", fixed_usd_micros=0, basis_points=0
+    )
+    acme.save()
+    forget_keys()
+
+    quote = live_api.post("/payouts/quote", QUOTE).json()
+    assert quote["fee_total_usd"] == "1.20"
 
 
 def test_a_blocked_destination_gets_a_quote_and_no_payout(live_api):
