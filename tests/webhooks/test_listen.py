@@ -101,7 +101,7 @@ def test_an_old_moment_is_bad(dialect):
     assert "old" in received[0].findings[0].says
 
 
-@pytest.mark.parametrize("known", [SECRET, OLD])
+@pytest.mark.parametrize("known", [SECRET, OLD], ids=["new", "old"])
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_while_a_secret_is_rolled_either_one_verifies(dialect, known):
     headers = sign(dialect, secrets=[SECRET, OLD])
