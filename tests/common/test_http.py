@@ -242,6 +242,7 @@ def test_a_resolver_that_hangs_is_left_when_the_time_is_over(internet):
     over.set()
 
     assert failure.reason == "timeout"
+    assert 300 <= failure.milliseconds < LATE_SECONDS * 1000
     assert internet.dialled == []
 
 
