@@ -8,9 +8,16 @@ from django.db import connection
 
 SECONDS_MAX = 10
 # From pg_locks, since pg_stat_activity shows a transaction the same sessions until its end.
+# Who waits for somebody who waits for me waits for me too: the second in a row of waiters
+# is blocked by the first.
 WAITING_FOR_ME = """
-    SELECT count(*) FROM pg_locks
-    WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))
+    WITH RECURSIVE waiting AS (SELECT DISTINCT pid FROM pg_locks WHERE NOT granted),
+    mine AS (
+        SELECT pid FROM waiting WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))
+        UNION
+        SELECT w.pid FROM waiting w JOIN mine m ON m.pid = ANY(pg_blocking_pids(w.pid))
+    )
+    SELECT count(*) FROM mine
 """
 
 
@@ -39,11 +46,15 @@ class Session:
 
 
 def wait_until_somebody_waits_for_me():
+    wait_until_so_many_wait_for_me(1)
+
+
+def wait_until_so_many_wait_for_me(wanted):
     deadline = monotonic() + SECONDS_MAX
     while monotonic() < deadline:
         with connection.cursor() as cursor:
             cursor.execute(WAITING_FOR_ME)
-            if cursor.fetchone()[0]:
+            if cursor.fetchone()[0] >= wanted:
                 return
         sleep(0.01)
     pytest.fail("nobody waited: nothing is locked")

@@ -3,7 +3,6 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from time import monotonic, sleep
 
 import pytest
 from django.db import connection, transaction
@@ -11,7 +10,7 @@ from django.db import connection, transaction
 from engine.ledger.models import Account
 from engine.payouts.models import Payout, PayoutEvent, Quote
 from tests.cast import QUOTE, USDT, Api, count, units_held
-from tests.meeting import Session
+from tests.meeting import Session, wait_until_so_many_wait_for_me
 
 CALLERS = 64
 
@@ -57,23 +56,6 @@ def test_64_executes_of_one_quote_with_distinct_keys_make_one_payout(live_api, f
     assert units_held(funded, livemode=True) == 900 * USDT
 
 
-WAITING = """
-    SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-    WHERE NOT l.granted AND a.datname = current_database()
-"""
-
-
-def wait_until_so_many_wait(wanted):
-    deadline = monotonic() + 10
-    while monotonic() < deadline:
-        with connection.cursor() as cursor:
-            cursor.execute(WAITING)
-            if cursor.fetchone()[0] == wanted:
-                return
-        sleep(0.01)
-    pytest.fail("they did not meet")
-
-
 def test_two_executes_of_one_quote_that_surely_meet_make_one_payout(live_api, funded):
     """Both are under way, held up at the user's account, before either may go on."""
     quote_id = live_api.quote()
@@ -84,7 +66,7 @@ def test_two_executes_of_one_quote_that_surely_meet_make_one_payout(live_api, fu
     with transaction.atomic():
         Account.objects.select_for_update().get(pk=Quote.objects.get().available_account_id)
         callers = [Session(execute(key)) for key in ("one", "two")]
-        wait_until_so_many_wait(2)
+        wait_until_so_many_wait_for_me(2)
 
     answers = [caller.wait() for caller in callers]
     assert sorted(answer.status_code for answer in answers) == [201, 409]
@@ -101,7 +83,7 @@ def test_two_payouts_out_of_one_balance_that_surely_meet_are_one(live_api, funde
     with transaction.atomic():
         Account.objects.select_for_update().get(pk=Quote.objects.first().available_account_id)
         callers = [Session(execute(quote_id)) for quote_id in quote_ids]
-        wait_until_so_many_wait(2)
+        wait_until_so_many_wait_for_me(2)
 
     answers = [caller.wait() for caller in callers]
     assert sorted(answer.status_code for answer in answers) == [201, 422]
@@ -118,7 +100,7 @@ def test_two_quotes_under_one_key_that_surely_meet_are_one_payout(live_api, fund
     with transaction.atomic():
         Account.objects.select_for_update().get(pk=Quote.objects.first().available_account_id)
         callers = [Session(execute(quote_id)) for quote_id in quote_ids]
-        wait_until_so_many_wait(2)
+        wait_until_so_many_wait_for_me(2)
 
     answers = [caller.wait() for caller in callers]
     (refused,) = [answer.json() for answer in answers if answer.status_code == 409]
