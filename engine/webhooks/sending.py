@@ -47,6 +47,8 @@ _pool = ThreadPoolExecutor(ENDPOINTS_AT_ONCE * AT_ONCE_PER_ENDPOINT, "webhooks")
 PAUSE_SECONDS = 0.2
 # What we could not even send, such as a secret whose seal is broken, waits for a person.
 BROKEN_PAUSE = timedelta(minutes=5)
+# Some receivers refuse whoever does not say who is calling.
+ALWAYS = {"Content-Type": "application/json", "User-Agent": "Zopay-Webhooks/1.0"}
 RETRY_AFTER = re.compile(r"[0-9]{1,6}", re.ASCII)
 
 
@@ -169,7 +171,7 @@ def _ask(url: str, body: bytes, headers: dict[str, str]) -> Outcome:
         reply: Reply = post(
             url,
             body=body,
-            headers=headers | {"Content-Type": "application/json"},
+            headers=headers | ALWAYS,
             timeout_seconds=TIMEOUT_SECONDS,
             allow_loopback=settings.WEBHOOK_ALLOW_LOOPBACK,
         )
