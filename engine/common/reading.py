@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from unfold.admin import ModelAdmin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class ReadOnly:
     """Mixed in before an admin class or an inline, it leaves only looking."""
 
-    actions = None
+    actions: Sequence[str] | None = None
     extra = 0
     can_delete = False
     # Counting millions of rows for "of 12,345,678" costs more than the page.

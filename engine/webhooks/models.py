@@ -159,6 +159,8 @@ class Delivery(models.Model):
                 name="delivery_due",
             ),
             models.Index(fields=["endpoint", "-id"], name="delivery_newest"),
+            # Few, and what staff look for.
+            models.Index(fields=["message"], condition=Q(state="dead"), name="delivery_dead"),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -6,10 +6,14 @@ from threading import Barrier, Lock, Thread
 from time import sleep
 
 import pytest
+from django.contrib.auth.models import Group, User
 from django.db import connection, connections
+from django.test import Client
 
 from engine.webhooks import sending, services
 from engine.webhooks.models import Delivery, Endpoint
+
+BODY = b'{"type":"payout.delivered","data":{"note":"<script>"}}'
 
 
 class Receiver:
@@ -165,3 +169,37 @@ def pass_time(**span):
             cursor.execute(
                 f"UPDATE {table._meta.db_table} SET {moved}", [seconds] * len(columns)
             )
+
+
+def staff(name, *groups):
+    user = User.objects.create_user(name, is_staff=True)
+    user.groups.set(Group.objects.filter(name__in=groups))
+    client = Client()
+    client.force_login(user)
+    client.user = user
+    return client
+
+
+@pytest.fixture
+def viewer(db):
+    return staff("vera", "viewer")
+
+
+@pytest.fixture
+def operator(db):
+    return staff("olaf", "operator")
+
+
+@pytest.fixture
+def endpoint(acme):
+    return services.create_endpoint(
+        partner_id=acme.pk, livemode=True, url="https://hooks.example.com/zopay"
+    )[0]
+
+
+@pytest.fixture
+def message(endpoint, owe):
+    """A message that arrived, as far as the books say."""
+    (told,) = owe(body=BODY)
+    Delivery.objects.update(state="delivered", tries=1, due_at=None)
+    return told

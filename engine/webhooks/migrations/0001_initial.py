@@ -140,6 +140,10 @@ class Migration(migrations.Migration):
             model_name='delivery',
             index=models.Index(fields=['endpoint', '-id'], name='delivery_newest'),
         ),
+        migrations.AddIndex(
+            model_name='delivery',
+            index=models.Index(condition=models.Q(('state', 'dead')), fields=['message'], name='delivery_dead'),
+        ),
         migrations.AddConstraint(
             model_name='delivery',
             constraint=models.UniqueConstraint(fields=('message', 'endpoint'), name='message_goes_to_an_endpoint_once'),
