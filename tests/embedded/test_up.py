@@ -101,7 +101,9 @@ def test_one_command_delivers_a_payout_and_ctrl_c_ends_it(stranger, up, tmp_path
     popen.send_signal(signal.SIGINT)
     assert popen.wait(timeout=30) == 0
     assert [children.began(pid) for pid in programs] == [None] * 7
-    assert "Ending web, beat, webhooks, worker, receiver, valkey, postgres." in printed.read_text()
+    assert (
+        "Ending web, beat, webhooks, worker, receiver, valkey, postgres." in printed.read_text()
+    )
     assert "Traceback" not in printed.read_text()
 
 
