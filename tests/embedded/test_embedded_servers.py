@@ -21,6 +21,7 @@ from zopay_site.embedded import children, home, postgres, secrets_file, valkey
 from zopay_site.embedded.say import Stop
 
 AS_ROOT = os.geteuid() == 0
+CHILD = home.ROOT / "zopay_site" / "embedded" / "child.py"
 USE = "SELECT current_user, current_setting('fsync'), current_setting('listen_addresses')"
 
 
@@ -136,6 +137,25 @@ def test_under_root_postgresql_runs_as_nobody_and_closed_folders_stay_closed(ser
     assert "\nUid:\t65534\t65534\t65534\t65534\n" in status
     assert tmp_path.stat().st_mode & 0o777 == 0o700
     assert server.child.home.stat().st_mode & 0o777 == 0o700
+
+
+MAY_IT = "import os, sys; print(os.geteuid(), os.access(sys.argv[1], os.R_OK | os.X_OK))"
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root has to become somebody else")
+def test_under_root_programs_in_a_folder_closed_like_that_of_root_may_be_asked_for(tmp_path):
+    closed = tmp_path / "root"
+    closed.mkdir(mode=0o700)
+    program = closed / "postgres"
+    program.touch(mode=0o755)
+    (files := tmp_path / "files").mkdir()
+    line = [sys.executable, str(CHILD), str(os.getpid()), "9", str(files)]
+    line += [sys.executable, "-c", MAY_IT, str(program)]
+
+    # PostgreSQL asks access(2) for its own programs before it runs any.
+    answer = subprocess.run(line, capture_output=True, text=True, check=False)
+
+    assert answer.stdout == "65534 True\n", answer.stderr
 
 
 START_AND_ASK = textwrap.dedent("""

@@ -12,6 +12,7 @@ Neither needs a new user, an opened folder or a copied file. Standard library on
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import pwd
@@ -20,9 +21,10 @@ import sys
 from pathlib import Path
 
 NOBODY = 65534
-# linux/prctl.h, linux/capability.h, linux/sched.h
+# linux/prctl.h, linux/securebits.h, linux/capability.h, linux/sched.h
 PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP = 28, 4
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 47, 2
 CAP_DAC_OVERRIDE = 1
 CAPABILITY_VERSION_3 = 0x20080522
@@ -60,6 +62,10 @@ def become_nobody(owned: str) -> None:
         os.setgid(pwd.getpwuid(nobody).pw_gid)
         os.setuid(nobody)
         return
+    with contextlib.suppress(OSError):
+        # access(2), by which PostgreSQL judges its own program files, forgets every right of
+        # a user who is not root unless this is set. /root itself is a closed folder.
+        kernel("prctl", PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setresgid(NOBODY, NOBODY, NOBODY)
     kernel("prctl", PR_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setresuid(nobody, nobody, nobody)
