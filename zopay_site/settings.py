@@ -219,6 +219,8 @@ REST_FRAMEWORK = {
 # --- Mail ---
 
 vars().update(env.email_url("EMAIL_URL", default="dummymail://"))
+# A mail server that hangs must not hang the worker that writes to it.
+EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="zopay@localhost")
 # Who is told when something needs a person; empty tells nobody.
 OPERATORS_EMAIL = env.str("OPERATORS_EMAIL", default="")
