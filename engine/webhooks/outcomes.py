@@ -56,59 +56,103 @@ class Outcome:
         return self.status in SUCCESS
 
 
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """A delivery as a worker took it, with what to send.
+
+    `leased_until` says whose it is: who finds another there has lost it. `due_at` says
+    which round it is: sending again by hand begins a new one.
+    """
+
+    delivery_id: int
+    tries: int
+    is_replay: bool
+    due_at: datetime
+    leased_until: datetime
+    message_id: UUID
+    type: str
+    body: bytes
+
+
 @transaction.atomic
-def record(
-    endpoint: Endpoint,
-    *,
-    delivery_id: int,
-    tries: int,
-    outcome: Outcome,
-    dialect: Dialect,
-) -> bool:
-    """Write an attempt down and decide what follows. Returns whether it was taken."""
+def record(endpoint: Endpoint, in_hand: InHand, *, outcome: Outcome, dialect: Dialect) -> bool:
+    """Write an attempt down and decide what follows. Returns whether it was taken.
+
+    The attempt is history whatever happened meanwhile; what follows is decided only by
+    who still has the delivery, and only for the round that was sent.
+    """
     Attempt.objects.create(
-        delivery_id=delivery_id,
+        delivery_id=in_hand.delivery_id,
         request_headers=outcome.headers,
         status=outcome.status,
         reply=outcome.reply,
         error=outcome.error,
         milliseconds=outcome.milliseconds,
     )
+    delivery = Delivery.objects.select_for_update(no_key=True).get(pk=in_hand.delivery_id)
+    if delivery.leased_until != in_hand.leased_until:
+        logger.warning("webhook_lease_lost", delivery=delivery.pk, endpoint=endpoint.public_id)
+        return outcome.is_success
     now = timezone.now()
+    delivery.leased_until = None
+    _decide(delivery, in_hand, outcome, dialect, now)
     if outcome.is_success:
-        _close(delivery_id, tries, DeliveryState.DELIVERED)
-        Endpoint.objects.filter(pk=endpoint.pk, failures__gt=0).update(
+        Endpoint.objects.filter(pk=endpoint.pk, url=endpoint.url, failures__gt=0).update(
             failing_since=None, failures=0, paused_until=None
         )
-        return True
-    delay = delay_before(dialect, tries + 1, random=random.random)
-    if delay is None:
-        _close(delivery_id, tries, DeliveryState.DEAD)
-        logger.warning("webhook_given_up", delivery=delivery_id, endpoint=endpoint.public_id)
-    else:
-        if outcome.status in MAY_ASK_FOR_TIME:
-            delay = max(delay, min(outcome.retry_after, RETRY_AFTER_SECONDS_MAX))
-        Delivery.objects.filter(pk=delivery_id).update(
-            tries=tries, due_at=now + timedelta(seconds=delay), leased_until=None
-        )
-    _count_failure(endpoint.pk, outcome, now)
-    return False
+    elif _count_failure(endpoint, outcome, now).deleted_at is not None:
+        # Who deleted it did not wait for us, and left this one to us.
+        delivery.state, delivery.due_at = DeliveryState.DEAD, None
+    delivery.save(update_fields=["state", "tries", "due_at", "leased_until"])
+    if delivery.state == DeliveryState.DEAD:
+        logger.warning("webhook_given_up", delivery=delivery.pk, endpoint=endpoint.public_id)
+    return outcome.is_success
 
 
-def _close(delivery_id: int, tries: int, state: DeliveryState) -> None:
-    Delivery.objects.filter(pk=delivery_id).update(
-        state=state, tries=tries, due_at=None, leased_until=None
-    )
+def _decide(
+    delivery: Delivery, in_hand: InHand, outcome: Outcome, dialect: Dialect, now: datetime
+) -> None:
+    """Set what becomes of a delivery; the caller holds its lock and saves it."""
+    if delivery.state == DeliveryState.PENDING and delivery.due_at != in_hand.due_at:
+        # Sent again by hand while we were sending: that round has yet to begin.
+        return
+    if outcome.is_success:
+        delivery.state, delivery.due_at = DeliveryState.DELIVERED, None
+    elif delivery.state == DeliveryState.PENDING:
+        delay = delay_before(dialect, in_hand.tries + 2, random=random.random)
+        if delay is None:
+            delivery.state, delivery.due_at = DeliveryState.DEAD, None
+        else:
+            wait = max(delay, _seconds_asked_for(outcome))
+            delivery.due_at = now + timedelta(seconds=wait)
+    delivery.tries = in_hand.tries + 1
 
 
-def _count_failure(endpoint_id: UUID, outcome: Outcome, now: datetime) -> None:
-    """Open the breaker, or disable what is gone or has failed for days on end."""
-    endpoint = Endpoint.objects.select_for_update().get(pk=endpoint_id)
+def _seconds_asked_for(outcome: Outcome) -> int:
+    if outcome.status not in MAY_ASK_FOR_TIME:
+        return 0
+    return min(outcome.retry_after, RETRY_AFTER_SECONDS_MAX)
+
+
+def _count_failure(asked: Endpoint, outcome: Outcome, now: datetime) -> Endpoint:
+    """Open the breaker, or disable what is gone or has failed for days on end.
+
+    Returns the endpoint as it is now, which has a new address that did nothing wrong if
+    the partner changed it while the old one was asked.
+    """
+    # Not against its key: a payout's step that owes it a message must not wait for us.
+    endpoint = Endpoint.objects.select_for_update(no_key=True).get(pk=asked.pk)
+    if endpoint.url != asked.url:
+        return endpoint
     endpoint.failures += 1
     endpoint.failing_since = endpoint.failing_since or now
+    pause = _seconds_asked_for(outcome)
     if endpoint.failures >= BREAKER_FAILURES:
-        pause = BREAKER_SECONDS * 2 ** min(endpoint.failures - BREAKER_FAILURES, 10)
-        endpoint.paused_until = now + timedelta(seconds=min(pause, BREAKER_SECONDS_MAX))
+        doubled = BREAKER_SECONDS * 2 ** min(endpoint.failures - BREAKER_FAILURES, 10)
+        pause = max(pause, min(doubled, BREAKER_SECONDS_MAX))
+    if pause:
+        until = now + timedelta(seconds=pause)
+        endpoint.paused_until = max(until, endpoint.paused_until or until)
     reason = ""
     if outcome.status == GONE:
         reason = "It answered 410 Gone."
@@ -120,6 +164,7 @@ def _count_failure(endpoint_id: UUID, outcome: Outcome, now: datetime) -> None:
     endpoint.save(
         update_fields=["failures", "failing_since", "paused_until", "state", "disabled_reason"]
     )
+    return endpoint
 
 
 def _tell(endpoint: Endpoint) -> None:

@@ -18,16 +18,18 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from engine.common.http import AddressRefused, NoAnswer, Reply, post
 from engine.webhooks.dialects.base import dialect_named
-from engine.webhooks.models import REPLY_BYTES_MAX, Endpoint
-from engine.webhooks.outcomes import Outcome, record
+from engine.webhooks.models import REPLY_BYTES_MAX, Delivery, Endpoint, EndpointState
+from engine.webhooks.outcomes import InHand, Outcome, record
 from engine.webhooks.services import secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
     from uuid import UUID
 
 logger = structlog.get_logger(__name__)
@@ -42,6 +44,8 @@ TIMEOUT_SECONDS = 15.0
 # A run hands its endpoint back after this long, so that the lease outlives every run.
 RUN_SECONDS_MAX = 20.0
 LEASE_SECONDS = RUN_SECONDS_MAX + 2 * TIMEOUT_SECONDS
+# A turn is shorter than a run: a long outbox gives way to whoever has waited for longest.
+TURN_SECONDS = 2.0
 # Two runs share one endpoint; each keeps its own thread and its own connection.
 _pool = ThreadPoolExecutor(ENDPOINTS_AT_ONCE * AT_ONCE_PER_ENDPOINT, "webhooks")
 PAUSE_SECONDS = 0.2
@@ -53,15 +57,11 @@ RETRY_AFTER = re.compile(r"[0-9]{1,6}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class InHand:
-    """A delivery that this worker, and nobody else, is sending."""
+class Turn:
+    """An endpoint that is this worker's, for as long as the row still says so."""
 
-    delivery_id: int
-    tries: int
-    is_replay: bool
-    message_id: UUID
-    type: str
-    body: bytes
+    endpoint_id: UUID
+    leased_until: datetime
 
 
 def deliver() -> int:
@@ -71,12 +71,13 @@ def deliver() -> int:
     holds up nobody but itself.
     """
     began, attempts = monotonic(), 0
-    running: dict[Future[int], UUID] = {}
+    running: dict[Future[int], Turn] = {}
     while True:
-        if monotonic() - began < RUN_SECONDS_MAX:
-            for endpoint_id in _lease_endpoints(ENDPOINTS_AT_ONCE - len(set(running.values()))):
+        until = min(began + RUN_SECONDS_MAX, monotonic() + TURN_SECONDS)
+        if monotonic() < until:
+            for turn in _lease_endpoints(ENDPOINTS_AT_ONCE - len(set(running.values()))):
                 for _ in range(AT_ONCE_PER_ENDPOINT):
-                    running[_pool.submit(_run, endpoint_id, began)] = endpoint_id
+                    running[_pool.submit(_run, turn, until)] = turn
         if not running:
             return attempts
         done, _ = wait(running, timeout=PAUSE_SECONDS, return_when=FIRST_COMPLETED)
@@ -85,50 +86,72 @@ def deliver() -> int:
         _release(set(finished.values()) - set(running.values()))
 
 
-def _lease_endpoints(count: int) -> list[UUID]:
+def _lease_endpoints(count: int) -> list[Turn]:
     if count <= 0:
         return []
     with connection.cursor() as cursor:
         cursor.execute(LEASE_ENDPOINTS, {"count": count, "lease_seconds": LEASE_SECONDS})
-        return [row[0] for row in cursor.fetchall()]
+        return [Turn(*row) for row in cursor.fetchall()]
 
 
-def _release(endpoint_ids: Iterable[UUID]) -> None:
-    Endpoint.objects.filter(pk__in=list(endpoint_ids)).update(leased_until=None)
+def _release(turns: Iterable[Turn]) -> None:
+    """Hand endpoints back, to the end of the line; what somebody else took stays theirs."""
+    for turn in turns:
+        Endpoint.objects.filter(pk=turn.endpoint_id, leased_until=turn.leased_until).update(
+            leased_until=Now()
+        )
 
 
-def _run(endpoint_id: UUID, began: float) -> int:
+def _run(turn: Turn, until: float) -> int:
     """Send an endpoint's due deliveries; one that breaks us breaks nobody else's."""
     close_old_connections()
     try:
-        return _send_due(endpoint_id, began)
-    except (OperationalError, InterfaceError):
+        return _send_due(turn, until)
+    except (OperationalError, InterfaceError) as error:
         # The database is away: no endpoint is to blame, and the leases run out.
-        raise
+        logger.warning("webhooks_database_away", error=type(error).__name__)
     except Exception:
-        logger.exception("webhooks_broke", endpoint=endpoint_id.hex)
-        Endpoint.objects.filter(pk=endpoint_id).update(
+        logger.exception("webhooks_broke", endpoint=turn.endpoint_id.hex)
+        Endpoint.objects.filter(pk=turn.endpoint_id).update(
             paused_until=timezone.now() + BROKEN_PAUSE
         )
-        return 0
+    return 0
 
 
-def _send_due(endpoint_id: UUID, began: float) -> int:
+def _send_due(turn: Turn, until: float) -> int:
     """One delivery after the other, until none is left or the time is up."""
     attempts = 0
-    while monotonic() - began < RUN_SECONDS_MAX:
-        endpoint = Endpoint.objects.get(pk=endpoint_id)
+    while monotonic() < until:
+        endpoint = Endpoint.objects.get(pk=turn.endpoint_id)
+        if endpoint.leased_until != turn.leased_until:
+            # We stood still for so long that somebody else has it by now.
+            break
         in_hand = _next_delivery(endpoint)
         if in_hand is None:
             break
         attempts += 1
-        if not _attempt(endpoint, in_hand):
+        if not _attempt_or_put_off(endpoint, in_hand):
             # Whatever else is due here would meet the same trouble now.
             break
     return attempts
 
 
+def _attempt_or_put_off(endpoint: Endpoint, in_hand: InHand) -> bool:
+    try:
+        return _attempt(endpoint, in_hand)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        # Behind what is due by then: the message may be what is broken.
+        Delivery.objects.filter(
+            pk=in_hand.delivery_id, due_at=in_hand.due_at, leased_until=in_hand.leased_until
+        ).update(due_at=timezone.now() + BROKEN_PAUSE, leased_until=None)
+        raise
+
+
 def _next_delivery(endpoint: Endpoint) -> InHand | None:
+    if endpoint.state != EndpointState.ENABLED:
+        return None
     if endpoint.paused_until is not None and endpoint.paused_until > timezone.now():
         return None
     with connection.cursor() as cursor:
@@ -138,8 +161,17 @@ def _next_delivery(endpoint: Endpoint) -> InHand | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    delivery_id, tries, is_replay, message_id, type_, body = row
-    return InHand(delivery_id, tries, is_replay, message_id, type_, bytes(body))
+    delivery_id, tries, is_replay, due_at, leased_until, message_id, type_, body = row
+    return InHand(
+        delivery_id=delivery_id,
+        tries=tries,
+        is_replay=is_replay,
+        due_at=due_at,
+        leased_until=leased_until,
+        message_id=message_id,
+        type=type_,
+        body=bytes(body),
+    )
 
 
 def _attempt(endpoint: Endpoint, in_hand: InHand) -> bool:
@@ -155,13 +187,7 @@ def _attempt(endpoint: Endpoint, in_hand: InHand) -> bool:
         is_replay=in_hand.is_replay,
     )
     outcome = _ask(endpoint.url, in_hand.body, headers)
-    return record(
-        endpoint,
-        delivery_id=in_hand.delivery_id,
-        tries=in_hand.tries + 1,
-        outcome=outcome,
-        dialect=dialect,
-    )
+    return record(endpoint, in_hand, outcome=outcome, dialect=dialect)
 
 
 def _ask(url: str, body: bytes, headers: dict[str, str]) -> Outcome:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Max
 from django.utils import timezone
 
 from engine.common.http import AddressRefused, check_url
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 PURPOSE = "webhook endpoint"
 ROLL_HOURS = 24
 ENDPOINTS_MAX = 20
+# PostgreSQL takes 65,535 values with one statement.
+DELIVERIES_PER_STATEMENT = 2000
 TEST_TYPE = "webhook.test"
 DELETED = "The partner deleted it."
 
@@ -114,8 +116,10 @@ def _send_to(pairs: Iterable[tuple[Message, Endpoint]], *, is_replay: bool = Fal
             for message, endpoint in pairs
         ],
         update_conflicts=True,
-        unique_fields=["message", "endpoint"],
+        # Not leased_until: what a worker has in hand is sent again when that hand is empty.
         update_fields=["state", "tries", "due_at", "is_replay"],
+        unique_fields=["message", "endpoint"],
+        batch_size=DELIVERIES_PER_STATEMENT,
     )
     if deliveries:
         after_commit("webhooks.deliver")
@@ -203,13 +207,15 @@ def delete_endpoint(*, endpoint_id: UUID) -> None:
     The row stays, since its attempts do. What a worker has in hand at this moment may
     still arrive. Raises EndpointNotFound.
     """
-    # Deliveries before their endpoint, in the order in which workers lock them.
-    Delivery.objects.filter(
-        Q(leased_until__isnull=True) | Q(leased_until__lte=timezone.now()),
-        endpoint_id=endpoint_id,
-        state=DeliveryState.PENDING,
-    ).update(state=DeliveryState.DEAD, due_at=None)
     endpoint = _lock(endpoint_id)
+    # Workers lock a delivery before its endpoint, so we wait for none: who holds one now
+    # sees that the endpoint is deleted as soon as we let go of it.
+    owed = Delivery.objects.select_for_update(no_key=True, skip_locked=True).filter(
+        endpoint_id=endpoint_id, state=DeliveryState.PENDING
+    )
+    Delivery.objects.filter(pk__in=owed.values("pk")).update(
+        state=DeliveryState.DEAD, due_at=None
+    )
     endpoint.state, endpoint.disabled_reason = EndpointState.DISABLED, DELETED
     endpoint.deleted_at = timezone.now()
     endpoint.save(update_fields=["state", "disabled_reason", "deleted_at"])
