@@ -68,6 +68,10 @@ def parse_json(body: bytes) -> Any:
         # orjson refuses lone surrogates, which Python's json reads and PostgreSQL and
         # UTF-8 cannot write; the round trip finds them at any depth.
         plain = orjson.dumps(parsed)
+    except json.JSONDecodeError as error:
+        raise errors.InvalidInput(
+            f"The body is not JSON: see line {error.lineno}, column {error.colno}."
+        ) from None
     except (ValueError, RecursionError, orjson.JSONEncodeError) as error:
         detail = error.args[0] if isinstance(error, _Refused) else "The body is not JSON."
         raise errors.InvalidInput(str(detail)) from None

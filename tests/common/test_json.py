@@ -54,6 +54,11 @@ def test_what_python_would_let_through_is_refused(body, sentence):
         parse_json(body)
 
 
+def test_broken_json_is_told_with_its_place():
+    with pytest.raises(InvalidInput, match=r"not JSON: see line 2, column 1\.$"):
+        parse_json(b'{"a": 1,\n}')
+
+
 def test_depth_is_allowed_to_its_limit():
     assert parse_json(b"[" * DEPTH_MAX + b"]" * DEPTH_MAX)
 
