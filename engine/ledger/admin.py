@@ -12,7 +12,7 @@ from engine.ledger.models import Account, Movement
 
 @admin.register(Account)
 class AccountAdmin(ReadOnlyAdmin):
-    list_display = ("code", "asset", "mode", "balance_now", "is_hot")
+    list_display = ("code", "asset", "mode", "balance_now", "hot")
     list_filter = ("asset", "livemode", "is_hot")
     search_fields = ("code__startswith",)
     search_help_text = "The beginning of a code, such as user:17:"
@@ -23,14 +23,23 @@ class AccountAdmin(ReadOnlyAdmin):
         "asset",
         "mode",
         "balance_now",
-        "may_go_negative",
-        "is_hot",
+        "overdraft",
+        "hot",
         "rolled_up_through",
     )
 
     @admin.display(description="mode")
     def mode(self, account: Account) -> str:
         return _mode(account)
+
+    # In words: a red cross would say that something is wrong.
+    @admin.display(description="may go negative")
+    def overdraft(self, account: Account) -> str:
+        return "yes" if account.may_go_negative else "no"
+
+    @admin.display(description="is hot")
+    def hot(self, account: Account) -> str:
+        return "yes" if account.is_hot else "no"
 
     @admin.display(description="balance in smallest units")
     def balance_now(self, account: Account) -> str:

@@ -159,13 +159,25 @@ class QuoteAdmin(TermsAdmin):
 @admin.register(models.Deposit)
 class DepositAdmin(ReadOnlyAdmin):
     list_display = (
-        "public_id", "partner", "livemode", "amount", "network", "status", "created_at"
+        "public_id", "partner", "mode", "amount", "network", "status", "created_at"
     )  # fmt: skip
     list_filter = ("status", "livemode", "asset", "network", "partner")
     list_select_related = ("partner",)
     ordering = ("-created_at", "-id")
     search_fields = ("reference__exact", "end_user__external_ref__exact")
     date_hierarchy = "created_at"
+    fields = (
+        "public_id",
+        ("status", "mode"),
+        ("partner", "end_user"),
+        ("amount", "network"),
+        "reference",
+        ("created_at", "confirmed_at"),
+    )
+
+    @admin.display(description="mode")
+    def mode(self, deposit: models.Deposit) -> str:
+        return "live" if deposit.livemode else "test"
 
     @admin.display(description="amount")
     def amount(self, deposit: models.Deposit) -> str:

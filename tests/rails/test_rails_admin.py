@@ -72,6 +72,17 @@ def test_an_attempt_shows_its_evidence_and_never_its_payload(staff, rows):
     assert "payload" not in shown.lower()
 
 
+@pytest.mark.parametrize("model", [Attempt, SimulatedTransfer])
+def test_what_was_sent_is_found_by_its_payout_and_names_it(staff, rows, model):
+    payout = "pay_" + str(Attempt.objects.get().payout_id).replace("-", "")
+    row = page(model, "change", rows[model])
+
+    assert row in staff.get(page(model, "changelist"), {"q": payout}).content.decode()
+    other = payout[:-4] + ("0000" if payout[-4:] != "0000" else "1111")
+    assert row not in staff.get(page(model, "changelist"), {"q": other}).content.decode()
+    assert payout in staff.get(row).content.decode()
+
+
 @pytest.mark.parametrize("model", [Attempt, DepositAddress, SimulatedTransfer])
 def test_nobody_changes_anything_not_even_a_superuser(admin_client, rows, model):
     before = list(model.objects.values())
