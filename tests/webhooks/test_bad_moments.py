@@ -6,12 +6,12 @@ from threading import Event
 
 import pytest
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from engine.webhooks import outcomes, sending, services
 from engine.webhooks.dialects.base import dialect_named
-from engine.webhooks.models import Attempt, Delivery, Endpoint
+from engine.webhooks.models import Attempt, Delivery, Endpoint, Message
 from tests.meeting import SECONDS_MAX, Session, wait_until_somebody_waits_for_me
 from tests.webhooks.conftest import pass_time
 
@@ -347,3 +347,36 @@ def test_a_thousand_events_go_to_twenty_endpoints_again(listen, owe, receiver):
 
 def test_a_mail_server_that_hangs_does_not_hang_the_worker():
     assert 0 < settings.EMAIL_TIMEOUT <= 15
+
+
+def test_a_step_is_told_once_even_if_it_is_told_twice(endpoint, owe):
+    owe(reference="payout:1:2")
+
+    with pytest.raises(IntegrityError, match="reference"):
+        owe(reference="payout:1:2")
+
+    assert (Message.objects.count(), Delivery.objects.count()) == (1, 1)
+
+
+def test_nobody_waits_for_a_row_that_somebody_else_holds(new_receiver, listen, owe):
+    held, free = listen(new_receiver())[0], listen(new_receiver())[0]
+    first, second = owe(2)
+    holding, let_go = Event(), Event()
+
+    @transaction.atomic
+    def hold():
+        Endpoint.objects.select_for_update(no_key=True).get(pk=held.pk)
+        Delivery.objects.select_for_update(no_key=True).get(message=first, endpoint=free)
+        holding.set()
+        assert let_go.wait(SECONDS_MAX)
+
+    holder = Session(hold)
+    assert holding.wait(SECONDS_MAX)
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '200ms'")
+            assert [turn.endpoint_id for turn in sending._lease_endpoints(8)] == [free.pk]
+            assert take(free).message_id == second.pk
+    finally:
+        let_go.set()
+        holder.wait()
