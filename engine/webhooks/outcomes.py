@@ -173,8 +173,10 @@ def _tell(endpoint: Endpoint) -> None:
     send_mail(
         subject=f"Webhooks to {endpoint.url} are switched off",
         message=(
-            f"{endpoint.disabled_reason}\n\nNothing is lost: what is owed to this endpoint"
-            " waits. Switch it on again in the API or in admin, and it is sent.\n"
+            f"{endpoint.disabled_reason}\n\nWhat is still owed to this endpoint waits: switch"
+            " it on again in the API or in admin, and it is sent. What was given up after"
+            " its last try, and what happens until then, is in the list of events and can"
+            " be sent again from there.\n"
         ),
         from_email=None,
         recipient_list=[address for address in recipients if address],

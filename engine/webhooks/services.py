@@ -113,7 +113,8 @@ def _send_to(pairs: Iterable[tuple[Message, Endpoint]], *, is_replay: bool = Fal
                 due_at=timezone.now(),
                 is_replay=is_replay,
             )
-            for message, endpoint in pairs
+            # In one order for everybody: two resends of one range must not wait in a ring.
+            for message, endpoint in sorted(pairs, key=lambda pair: (pair[0].pk, pair[1].pk))
         ],
         update_conflicts=True,
         # Not leased_until: what a worker has in hand is sent again when that hand is empty.
@@ -265,8 +266,9 @@ def secrets_of(endpoint: Endpoint, *, now: datetime) -> list[str]:
     return [unseal(PURPOSE, bytes(one)).decode() for one in sealed]
 
 
+@transaction.atomic
 def enable(*, endpoint_id: UUID) -> None:
-    """Send to an endpoint again; what waited for it goes out now."""
+    """Send to an endpoint again; what waited for it, for up to a day, is due now."""
     Endpoint.objects.filter(pk=endpoint_id, deleted_at__isnull=True).update(
         state=EndpointState.ENABLED,
         disabled_reason="",
@@ -274,6 +276,11 @@ def enable(*, endpoint_id: UUID) -> None:
         failures=0,
         paused_until=None,
     )
+    now = timezone.now()
+    waiting = Delivery.objects.filter(endpoint_id=endpoint_id, due_at__gt=now)
+    Delivery.objects.filter(
+        pk__in=waiting.order_by("pk").select_for_update(skip_locked=True).values("pk")
+    ).update(due_at=now)
     after_commit("webhooks.deliver")
 
 

@@ -124,7 +124,6 @@ def test_410_switches_an_endpoint_off_and_what_it_is_owed_waits(
 
     receiver.answers = [200]
     services.enable(endpoint_id=endpoint.pk)
-    pass_time(days=1)
     sending.deliver()
     assert states() == ["delivered"] * 3
 
