@@ -97,13 +97,11 @@ def test_one_command_delivers_a_payout_and_ctrl_c_ends_it(stranger, up, tmp_path
 
     # Ctrl-C ends all of it in order.
     programs = pids(place)
-    assert len(programs) == 7
+    assert len(programs) == 6
     popen.send_signal(signal.SIGINT)
     assert popen.wait(timeout=30) == 0
-    assert [children.began(pid) for pid in programs] == [None] * 7
-    assert (
-        "Ending web, beat, webhooks, worker, receiver, valkey, postgres." in printed.read_text()
-    )
+    assert [children.began(pid) for pid in programs] == [None] * 6
+    assert "Ending web, webhooks, worker, receiver, valkey, postgres." in printed.read_text()
     assert "Traceback" not in printed.read_text()
 
 

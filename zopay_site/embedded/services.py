@@ -31,7 +31,7 @@ ALONE = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
 def add_all(
     supervisor: Supervisor, *, home: Path, environment: Mapping[str, str], port: int
 ) -> None:
-    """Start workers, beat and web, so that they end as web, beat, workers."""
+    """Start workers and web, so that they end as web, workers."""
 
     def start(name: str, line: list[str]) -> Callable[[], Child]:
         return lambda: children.start(
@@ -39,8 +39,7 @@ def add_all(
         )
 
     supervisor.add("worker", start("worker", worker_line()))
-    supervisor.add("webhooks", start("webhooks", webhooks_line()))
-    supervisor.add("beat", start("beat", beat_line(home)), patience=5.0)
+    supervisor.add("webhooks", start("webhooks", webhooks_and_beat_line(home)))
     supervisor.add("web", start("web", web_line(port)))
 
 
@@ -61,7 +60,7 @@ def add_receiver(
         return
     secrets = ",".join(webhooks[name] for name in ("live_secret", "test_secret"))
     port = str(ports.recall(home, RECEIVER))
-    line = [sys.executable, str(ROOT / "manage.py"), "webhook_listen", "--port", port]
+    line = [sys.executable, "-m", "zopay_site.embedded.receive", "--port", port]
     ours = {**environment, "WEBHOOK_SECRETS": secrets}
     supervisor.add(
         RECEIVER,
@@ -74,15 +73,14 @@ def receiver_url(home: Path) -> str:
     return f"http://{ports.LOOPBACK}:{ports.remembered(home, RECEIVER)}/"
 
 
-def webhooks_line() -> list[str]:
-    """A worker of its own: a receiver that answers slowly must not hold up money."""
-    line = [*CELERY, "worker", "--pool", "solo", "--queues", "webhooks"]
+def webhooks_and_beat_line(home: Path) -> list[str]:
+    """A worker of its own: a receiver that answers slowly must not hold up money.
+
+    It carries beat, forked off it: alone, beat would load the whole house once more.
+    """
+    line = [*CELERY, "worker", "--pool", "solo", "--queues", "webhooks", "--beat"]
+    line += ["--schedule", str(home / "celerybeat-schedule")]
     return [*line, "--hostname", "webhooks@%h", "--loglevel", "WARNING", *ALONE]
-
-
-def beat_line(home: Path) -> list[str]:
-    # An empty pid file name: ours are better, since beat's own survives a kill -9.
-    return [*CELERY, "beat", "--pidfile", "", "--schedule", str(home / "celerybeat-schedule")]
 
 
 def web_line(port: int) -> list[str]:
