@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from argparse import ArgumentTypeError
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 INDENT = " " * 10
 SLEEP_SECONDS_MAX = 600
 STATUSES = range(200, 600)
+SAYING = Lock()
 
 
 class Command(BaseCommand):
@@ -108,9 +110,11 @@ class Command(BaseCommand):
         )
 
     def _say(self, line: str) -> None:
-        self.stdout.write(line)
-        # Whoever reads through a pipe wants each webhook when it comes.
-        self.stdout.flush()
+        # Text streams lose lines when a request's thread and ours write at once.
+        with SAYING:
+            self.stdout.write(line)
+            # Whoever reads through a pipe wants each webhook when it comes.
+            self.stdout.flush()
 
 
 def _given() -> list[str]:
