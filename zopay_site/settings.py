@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 
 from engine.common.logging import logging_for
+from engine.rails.networks import NETWORKS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -69,13 +70,41 @@ RESUBMIT_SECONDS = env.float("RESUBMIT_SECONDS", default=10.0)
 REVIEW_SECONDS = env.int("REVIEW_SECONDS", default=3600)
 ROLLUP_SECONDS = env.int("ROLLUP_SECONDS", default=10)
 CHECK_LEDGER_SECONDS = env.int("CHECK_LEDGER_SECONDS", default=60)
-# Every payout goes over this rail until chains are connected; a row of PAYOUT_RAILS.
-PAYOUT_RAIL = env.str("PAYOUT_RAIL", default="simulated")
+# What live payouts go over where no chain is connected; a row of PAYOUT_RAILS. Empty
+# refuses them: a house that is trusted with money must not pretend to have sent it.
+PAYOUT_RAIL = env.str("PAYOUT_RAIL", default="simulated" if ZOPAY_DEMO else "")
 READY_LAG_SECONDS_MAX = env.int("READY_LAG_SECONDS_MAX", default=60)
 SIMULATED_SEEN_SECONDS = env.float("SIMULATED_SEEN_SECONDS", default=1.5)
 SIMULATED_FINAL_SECONDS = env.float("SIMULATED_FINAL_SECONDS", default=6.0)
 RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", default=6000)
 PAGE_RATE_LIMIT_PER_MINUTE = env.int("PAGE_RATE_LIMIT_PER_MINUTE", default=240)
+
+# --- Chains: RPC_URL_ETHEREUM, RPC_URL_POLYGON …, several with commas ---------------
+
+RPC_URLS = {
+    network.code: urls
+    for network in NETWORKS.values()
+    if network.chain_id and (urls := env.tuple(f"RPC_URL_{network.code.upper()}", default=()))
+}
+# How many endpoints must agree before money is decided; 0 is two, or all when fewer.
+RPC_QUORUM = env.int("RPC_QUORUM", default=0)
+RPC_TIMEOUT_SECONDS = env.float("RPC_TIMEOUT_SECONDS", default=10.0)
+RPC_BATCH_MAX = env.int("RPC_BATCH_MAX", default=200)
+CHAIN_WATCH_SECONDS = env.float("CHAIN_WATCH_SECONDS", default=2.0)
+DEPOSIT_WATCH_SECONDS = env.float("DEPOSIT_WATCH_SECONDS", default=5.0)
+# A send that has waited this long at the head of its lane is offered a higher fee.
+EVM_BUMP_SECONDS = env.float("EVM_BUMP_SECONDS", default=30.0)
+EVM_BUMPS_MAX = env.int("EVM_BUMPS_MAX", default=8)
+# No gas is bought above this price, whatever the chain asks: payouts wait instead.
+EVM_FEE_CEILING_WEI = env.int("EVM_FEE_CEILING_WEI", default=500 * 10**9)
+# Who signs, and where the keys are; only worker hosts need them.
+SIGNER = env.str("SIGNER", default="engine.rails.signing.KeystoreSigner")
+KEYSTORE_DIR = Path(env.str("KEYSTORE_DIR", default=str(ZOPAY_HOME / "keystore")))
+KEYSTORE_PASSWORD = env.str("KEYSTORE_PASSWORD", default="")
+REMOTE_SIGNER_URL = env.str("REMOTE_SIGNER_URL", default="")
+REMOTE_SIGNER_TOKEN = env.str("REMOTE_SIGNER_TOKEN", default="")
+# Users' deposit addresses on EVM networks are derived from it; no private key is needed.
+DEPOSIT_XPUB = env.str("DEPOSIT_XPUB", default="")
 
 # Only for development: a partner's receiver on this machine.
 WEBHOOK_ALLOW_LOOPBACK = env.bool("WEBHOOK_ALLOW_LOOPBACK", default=ZOPAY_DEMO)
@@ -86,7 +115,10 @@ if WEBHOOK_ALLOW_LOOPBACK and IS_HTTPS:
 
 # The engine finds its doors and rails here; neither is imported by name anywhere else.
 PAYOUT_DOORS = {"connect": "connect.door.CONNECT"}
-PAYOUT_RAILS = {"simulated": "engine.rails.simulated.SimulatedRail"}
+PAYOUT_RAILS = {
+    "simulated": "engine.rails.simulated.SimulatedRail",
+    "evm": "engine.rails.evm.rail.EvmRail",
+}
 LEDGER_INVARIANTS = [
     "engine.ledger.invariants.INVARIANTS",
     "engine.payouts.invariants.INVARIANTS",

@@ -1,8 +1,9 @@
 """What a rail is: any way of making money arrive somewhere else.
 
-A rail has three verbs, each over a batch, because chains and databases are cheaper so:
+A rail has four verbs, each over a batch, because chains and databases are cheaper so:
 
-    prepare     signs or numbers the send; touches neither network nor database
+    preflight   asks the outside whether each could be sent; changes nothing anywhere
+    prepare     takes the slot or the number of each send; touches rows, never the network
     submit      hands it to the outside; the same one twice pays once
     look_up     asks the outside what became of it
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from engine.rails.errors import RailRejected
+    from engine.rails.errors import RailRejected, RailUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Order:
     `units` are smallest units of `asset` to arrive at `destination` on `network`.
     `asked_units` are what the user sends: test mode reads from them what shall happen.
     `is_last_leg` is false for every leg of a bridge but the one that arrives.
+    `gas` is what `preflight` found that the send would use, where that means something.
     """
 
     payout_id: UUID
@@ -51,15 +53,16 @@ class Order:
     destination: str
     asked_units: int
     is_last_leg: bool = True
+    gas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A send that has not touched the network.
 
-    `reference` is already the name that the outside will know it by: the hash of the
-    signed bytes, or the UUID that a provider takes from us. `payload` is all that
-    `submit` needs.
+    `reference` is already a name that the outside will know it by: the hash of the
+    signed bytes, a wallet and its nonce, or the UUID that a provider takes from us.
+    `payload` is all that `submit` needs.
     """
 
     rail: str
@@ -96,7 +99,9 @@ class Sighting:
     `evidence` is JSON that names what the outside said, without counters, so that it
     changes only when something happened. `seen_at` is the outside's first sight of it;
     `expected_at` the best estimate of finality, None when nobody can tell. The failure
-    fields are set when DEAD.
+    fields are set when DEAD. `reference` is what to show people, where the outside has a
+    better name for it than ours. `cost_units` of `cost_asset` are what the network took
+    from the house for it, known when FINAL or DEAD. `needs_person`: waiting will not help.
     """
 
     outcome: Outcome
@@ -107,20 +112,38 @@ class Sighting:
     expected_at: datetime | None = None
     failure_code: str = ""
     failure_message: str = ""
+    reference: str = ""
+    cost_units: int = 0
+    cost_asset: str = ""
+    needs_person: bool = False
 
 
 class Rail(Protocol):
-    """EVM, Solana, Tron and mobile money each fill in these three verbs.
+    """EVM, Solana, Tron and mobile money each fill in these four verbs.
 
     Every verb answers in the order of its batch, one answer to one question. Trouble
-    with one of them is an answer (RailRejected, accepted None, Outcome.UNKNOWN) and
-    never raises.
+    with one of them is an answer (RailRejected, RailUnavailable, accepted None,
+    Outcome.UNKNOWN) and never raises.
     """
 
     name: str
 
-    def prepare(self, orders: Sequence[Order]) -> list[Prepared | RailRejected]:
-        """Sign or number each order. No network, no rows."""
+    def preflight(
+        self, orders: Sequence[Order]
+    ) -> list[Order | RailRejected | RailUnavailable]:
+        """Each order, perhaps with what was learned about it, or why not to send it.
+
+        Outside any database transaction; changes nothing. RailRejected is for good,
+        RailUnavailable for now.
+        """
+
+    def prepare(
+        self, orders: Sequence[Order]
+    ) -> list[Prepared | RailRejected | RailUnavailable]:
+        """Name each order, inside the caller's database transaction. No network.
+
+        Rows that it writes stand or fall with that transaction.
+        """
 
     def submit(self, batch: Sequence[Prepared]) -> list[Receipt]:
         """Hand each over, outside any database transaction.

@@ -40,9 +40,13 @@ class RailRejected(RailError):
 
 
 class RailUnavailable(RailError):
-    """Nothing was sent: try again later."""
+    """Nothing was sent: try again later. `waiting_for` says in a stable word for what."""
 
     code = "rail_unavailable"
+
+    def __init__(self, message: str, *, waiting_for: str = "rail", **details: Any) -> None:
+        super().__init__(message, **details)
+        self.waiting_for = waiting_for
 
 
 class RailOutcomeUnknown(RailError):

@@ -10,7 +10,9 @@ Sources of the facts below, all outside this house:
 - Depths, from the design notes on settlement: Ethereum 65 is what Circle waits for;
   Arbitrum, Base and Optimism are final when the Ethereum block that holds them is, so
   they count Ethereum blocks; Polygon has reorganised 157 blocks, so 200; Solana's 32 is
-  what it calls finalized, Tron's 20 what it calls solidified.
+  what it calls finalized, Tron's 20 what it calls solidified. They are where the
+  database's depth policies begin; operators edit those.
+- Chain ids: the public list at chainid.network.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ class Network:
     """One blockchain. `code` is its public name in every API; `name` is for people.
 
     `broadcast_confirmations` and `final_confirmations` are the depths at which a payout
-    is shown as broadcast and believed to be delivered.
+    is shown as broadcast and believed to be delivered. On EVM networks `chain_id` is
+    what EIP-155 signs, and `native` the coin that gas is paid in, of `NATIVE_SCALE`.
     """
 
     code: str
@@ -48,6 +51,8 @@ class Network:
     final_confirmations: int
     # That a node has it is enough to say so; believing it takes the depth above.
     broadcast_confirmations: int = 0
+    chain_id: int = 0
+    native: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,9 @@ class Asset:
     networks: tuple[str, ...]
 
 
+# Decimals of ETH, POL and AVAX alike.
+NATIVE_SCALE = 18
+
 _NETWORKS = (
     Network(
         code="ethereum",
@@ -72,6 +80,8 @@ _NETWORKS = (
         explorer_tx="https://etherscan.io/tx/{}",
         explorer_address="https://etherscan.io/address/{}",
         final_confirmations=65,
+        chain_id=1,
+        native="ETH",
     ),
     Network(
         code="polygon",
@@ -80,6 +90,8 @@ _NETWORKS = (
         explorer_tx="https://polygonscan.com/tx/{}",
         explorer_address="https://polygonscan.com/address/{}",
         final_confirmations=200,
+        chain_id=137,
+        native="POL",
     ),
     Network(
         code="arbitrum",
@@ -88,6 +100,8 @@ _NETWORKS = (
         explorer_tx="https://arbiscan.io/tx/{}",
         explorer_address="https://arbiscan.io/address/{}",
         final_confirmations=65,
+        chain_id=42161,
+        native="ETH",
     ),
     Network(
         code="base",
@@ -96,6 +110,8 @@ _NETWORKS = (
         explorer_tx="https://basescan.org/tx/{}",
         explorer_address="https://basescan.org/address/{}",
         final_confirmations=65,
+        chain_id=8453,
+        native="ETH",
     ),
     Network(
         code="avalanche",
@@ -104,6 +120,8 @@ _NETWORKS = (
         explorer_tx="https://snowtrace.io/tx/{}",
         explorer_address="https://snowtrace.io/address/{}",
         final_confirmations=1,
+        chain_id=43114,
+        native="AVAX",
     ),
     Network(
         code="optimism",
@@ -112,6 +130,8 @@ _NETWORKS = (
         explorer_tx="https://optimistic.etherscan.io/tx/{}",
         explorer_address="https://optimistic.etherscan.io/address/{}",
         final_confirmations=65,
+        chain_id=10,
+        native="ETH",
     ),
     Network(
         code="solana",

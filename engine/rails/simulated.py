@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from engine.rails.base import Order
+    from engine.rails.errors import RailUnavailable
 
 SQL = Path(__file__).parent / "sql"
 SUBMIT = (SQL / "simulated_submit.sql").read_text()
@@ -70,7 +71,15 @@ class SimulatedRail:
 
     name = "simulated"
 
-    def prepare(self, orders: Sequence[Order]) -> list[Prepared | RailRejected]:
+    def preflight(
+        self, orders: Sequence[Order]
+    ) -> list[Order | RailRejected | RailUnavailable]:
+        """Nothing is in the way of a simulation."""
+        return list(orders)
+
+    def prepare(
+        self, orders: Sequence[Order]
+    ) -> list[Prepared | RailRejected | RailUnavailable]:
         """Name each order and write down what submit needs. Touches no rows."""
         return [self._prepare_one(order) for order in orders]
 

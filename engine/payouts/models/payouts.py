@@ -117,6 +117,12 @@ class Payout(Terms):
     # Unknown for longer than the rail's policy: a person has to look. It never clears
     # itself by waiting.
     needs_review = models.BooleanField(default=False)
+    # Why a payout that nobody has sent yet is waiting, in a stable word; empty when it is
+    # not, or has been sent.
+    waiting_for = models.CharField(max_length=50, blank=True, db_default="")
+    # How deep the current leg was when last seen, of how deep it must be.
+    confirmations = models.PositiveIntegerField(db_default=0)
+    confirmations_needed = models.PositiveIntegerField(db_default=0)
 
     class Meta:
         indexes = [

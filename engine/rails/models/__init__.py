@@ -1,0 +1,42 @@
+"""What rails remember, one file for each subject."""
+
+from engine.rails.models.attempts import Attempt, AttemptState, EvidenceKind, SendEvidence
+from engine.rails.models.chains import ChainHead, DepthPolicy, Token
+from engine.rails.models.deposits import DepositAddress
+from engine.rails.models.simulated import (
+    ArrivedQuerySet,
+    FaultKind,
+    SimulatedFault,
+    SimulatedTransfer,
+)
+from engine.rails.models.wallets import (
+    HotWallet,
+    SignedKind,
+    SignedTransaction,
+    Slot,
+    SlotKind,
+    WalletAsset,
+    WalletPurpose,
+)
+
+__all__ = [
+    "ArrivedQuerySet",
+    "Attempt",
+    "AttemptState",
+    "ChainHead",
+    "DepositAddress",
+    "DepthPolicy",
+    "EvidenceKind",
+    "FaultKind",
+    "HotWallet",
+    "SendEvidence",
+    "SignedKind",
+    "SignedTransaction",
+    "SimulatedFault",
+    "SimulatedTransfer",
+    "Slot",
+    "SlotKind",
+    "Token",
+    "WalletAsset",
+    "WalletPurpose",
+]
