@@ -16,10 +16,12 @@ SEEDS = {
     "payouts_assetprice",
     "payouts_bridgefee",
     "payouts_networkfee",
+    "rails_depthpolicy",
+    "rails_token",
 }
 TRUNCATE_GUARDED = (
     "ledger_movement", "rails_sendevidence", "rails_attempt", "payouts_payout",
-    "payouts_payoutevent",
+    "payouts_payoutevent", "rails_signedtransaction", "rails_slot",
 )  # fmt: skip
 
 
@@ -67,9 +69,11 @@ def nothing_remembered():
     """Each test meets caches as a new process does."""
     from engine.partners.key_cache import forget_keys
     from engine.payouts.pricing import forget_prices
+    from engine.rails.depths import forget_depths
 
     forget_keys()
     forget_prices()
+    forget_depths()
 
 
 @pytest.fixture
