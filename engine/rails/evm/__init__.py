@@ -1,0 +1,1 @@
+"""The rail of EVM chains. Only workers load it: web3 takes 56 MB."""
