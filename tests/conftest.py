@@ -15,6 +15,7 @@ SEEDS = {
     "partners_feeschedule",
     "payouts_assetprice",
     "payouts_bridgefee",
+    "payouts_nativeprice",
     "payouts_networkfee",
     "rails_depthpolicy",
     "rails_token",

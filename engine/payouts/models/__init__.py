@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.payouts.models.funds import Deposit, Holding
 from engine.payouts.models.guards import BlockedDestination, Freeze, Limit
 from engine.payouts.models.payouts import Payout, PayoutEvent, Quote
-from engine.payouts.models.prices import AssetPrice, BridgeFee, NetworkFee
+from engine.payouts.models.prices import AssetPrice, BridgeFee, NativePrice, NetworkFee
 
 __all__ = [
     "AssetPrice",
@@ -15,6 +15,7 @@ __all__ = [
     "Freeze",
     "Holding",
     "Limit",
+    "NativePrice",
     "NetworkFee",
     "Payout",
     "PayoutEvent",

@@ -25,13 +25,42 @@ class AssetPrice(models.Model):
         return f"{self.asset} at {self.usd_micros / 1_000_000:,.6f} USD"
 
 
+class NativePrice(models.Model):
+    """What one whole coin that gas is paid in is worth, in micro-dollars.
+
+    Kept apart from AssetPrice: whatever has a row there can be quoted and paid out.
+    """
+
+    asset = models.CharField(max_length=16, unique=True)
+    usd_micros = models.BigIntegerField(help_text="Micro-dollars for one whole coin")
+    as_of = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("asset",)
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(usd_micros__gt=0), name="native_price_is_positive"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.asset} at {self.usd_micros / 1_000_000:,.6f} USD"
+
+
 class NetworkFee(models.Model):
-    """What a transfer on a network costs us, and how long it takes to be final."""
+    """What a transfer on a network costs us, and how long it takes to be final.
+
+    While the network is connected and `follows_chain`, the price and the seconds are
+    measured there and written over what an operator wrote (network_prices.py).
+    """
 
     network = models.CharField(max_length=16, unique=True)
     transfer_usd_micros = models.BigIntegerField(help_text="Micro-dollars for one transfer")
     seconds = models.PositiveIntegerField(help_text="From sending to final")
     is_enabled = models.BooleanField(default=True)
+    follows_chain = models.BooleanField(
+        default=True, help_text="Measured wherever the network is connected"
+    )
     as_of = models.DateTimeField(default=timezone.now)
 
     class Meta:
