@@ -40,7 +40,8 @@ class Order:
     `units` are smallest units of `asset` to arrive at `destination` on `network`.
     `asked_units` are what the user sends: test mode reads from them what shall happen.
     `is_last_leg` is false for every leg of a bridge but the one that arrives.
-    `gas` is what `preflight` found that the send would use, where that means something.
+    `to_network` is where the payout ends, on every leg. `gas` is what `preflight` found
+    that the send would use, where that means something.
     """
 
     payout_id: UUID
@@ -53,6 +54,7 @@ class Order:
     destination: str
     asked_units: int
     is_last_leg: bool = True
+    to_network: str = ""
     gas: int = 0
 
 

@@ -9,6 +9,13 @@ from django.conf import settings
 from engine.rails.networks import NETWORKS, explorer_tx_url
 
 SIMULATED = "simulated"
+# What the references of the house's own crossings begin with, before a colon.
+HOUSE = "house"
+
+
+def is_of_the_house(reference: str) -> bool:
+    """Whether `reference` names a crossing by the house's own liquidity: nothing was sent."""
+    return reference.startswith(f"{HOUSE}:")
 
 
 def explorer_url(*, rail: str, network: str, reference: str) -> str:

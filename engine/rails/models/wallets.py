@@ -39,7 +39,7 @@ class HotWallet(models.Model):
         default=64, help_text="Nodes forget what waits too long behind others"
     )
     gas_alarm_wei = UnitsField(default=0)
-    gas_wei = UnitsField(null=True, blank=True)
+    gas_wei = UnitsField(null=True, blank=True)  # type: ignore[misc] # may be None
     seen_at = models.DateTimeField(null=True, blank=True)
     is_enabled = models.BooleanField(default=True)
     frozen_at = models.DateTimeField(null=True, blank=True)
@@ -77,10 +77,10 @@ class WalletAsset(models.Model):
 
     wallet = models.ForeignKey(HotWallet, models.CASCADE, related_name="assets")
     asset = models.CharField(max_length=16)
-    ceiling_units = UnitsField(
+    ceiling_units = UnitsField(  # type: ignore[misc] # may be None
         null=True, blank=True, help_text="Smallest units in 24 hours; empty is no ceiling"
     )
-    balance_units = UnitsField(null=True, blank=True)
+    balance_units = UnitsField(null=True, blank=True)  # type: ignore[misc] # may be None
     balance_block = models.BigIntegerField(null=True, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True)
 
@@ -129,7 +129,7 @@ class Slot(models.Model):
     cancel_asked_at = models.DateTimeField(null=True, blank=True)
     mined_block = models.BigIntegerField(null=True, blank=True)
     mined_hash = models.CharField(max_length=66, blank=True)
-    spent_wei = UnitsField(null=True, blank=True)
+    spent_wei = UnitsField(null=True, blank=True)  # type: ignore[misc] # may be None
     closed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

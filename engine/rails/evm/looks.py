@@ -1,0 +1,283 @@
+"""What became of a slot: every hash that was ever signed at it, deep enough, and agreed.
+
+Success is a receipt with status 1 and the token's own Transfer log, as deep as the depth
+policy asks, in a block that the chain holds at that height. A receipt counts when as many
+nodes as the quorum tell the same. A slot is dead when the one of its hashes that was
+mined has failed or was its cancellation, that deep; or when another's send is final at
+its nonce (foreign.py). Everything else is unknown, however long it lasts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from django.conf import settings
+from django.utils import timezone
+
+from engine.rails.base import Outcome, Sighting
+from engine.rails.depths import depth_needed
+from engine.rails.errors import RailUnavailable
+from engine.rails.evm import foreign
+from engine.rails.evm.chains import connected_chain
+from engine.rails.evm.erc20 import has_transfer
+from engine.rails.evm.marks import Mark, note_marks
+from engine.rails.evm.rpc import Call, RpcRefused
+from engine.rails.evm.views import read_slots
+from engine.rails.models import ChainHead, SignedKind, SlotKind
+from engine.rails.networks import NETWORKS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.rails.evm.rpc import Chain
+    from engine.rails.evm.views import SlotView
+
+    Receipt = dict[str, Any]
+
+FAILED = {
+    "transfer_reverted": "The network took the transfer, and it failed there.",
+    "cancelled": "The transfer was cancelled before the network took it.",
+}
+SUCCESS = "0x1"
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the nodes say of one slot: its receipt by hash, and whether any has heard of it."""
+
+    receipts: dict[str, list[Receipt]] = field(default_factory=lambda: defaultdict(list))
+    known: str = ""
+
+    def agreed(self, quorum: int) -> tuple[str, Receipt] | None:
+        """The hash and receipt that enough nodes tell alike, the block included."""
+        for hash_, receipts in self.receipts.items():
+            votes = Counter((one["blockHash"], one["status"]) for one in receipts)
+            (block, status), count = votes.most_common(1)[0]
+            if count >= quorum and len(votes) == 1:
+                return hash_, next(
+                    one
+                    for one in receipts
+                    if (one["blockHash"], one["status"]) == (block, status)
+                )
+        return None
+
+
+def look_up_slots(slot_ids: Sequence[int]) -> list[Sighting]:
+    """A sighting for each slot id. Raises RailUnavailable when no chain could be asked."""
+    slots = read_slots(slot_ids)
+    sightings: dict[int, Sighting] = {}
+    away: list[RailUnavailable] = []
+    by_network: dict[str, list[SlotView]] = defaultdict(list)
+    for slot in slots.values():
+        by_network[slot.network].append(slot)
+    for network, group in by_network.items():
+        try:
+            sightings |= _look_on(connected_chain(network), group)
+        except RailUnavailable as error:
+            away.append(error)
+            sightings |= {slot.id: Sighting(Outcome.UNKNOWN) for slot in group}
+    if away and len(away) == len(by_network):
+        raise away[0]
+    return [sightings[slot_id] for slot_id in slot_ids]
+
+
+def _look_on(chain: Chain, slots: Sequence[SlotView]) -> dict[int, Sighting]:
+    head, seen = _ask_for_receipts(chain, slots)
+    _ask_for_pending(chain, slots, seen)
+    canonical = _ask_for_blocks(chain, seen)
+    needed = {
+        slot.id: depth_needed(network=slot.network, asset=slot.asset, units=slot.units)
+        for slot in slots
+    }
+    sightings, marks = {}, []
+    block_seconds = _block_seconds(chain.network)
+    for slot in slots:
+        agreed = seen[slot.id].agreed(chain.quorum)
+        if (
+            agreed
+            and canonical.get(int(agreed[1]["blockNumber"], 16)) != agreed[1]["blockHash"]
+        ):
+            agreed = None
+        if agreed is None:
+            sightings[slot.id] = _unmined(slot, seen[slot.id], needed[slot.id])
+        else:
+            sightings[slot.id] = _mined(slot, *agreed, head=head, needed=needed[slot.id])
+        sightings[slot.id] = _with_estimate(sightings[slot.id], block_seconds)
+        marks.append(_mark(slot, agreed, sightings[slot.id]))
+    sightings |= foreign.look_for_others(chain, head, needed, _without_block(slots, seen))
+    note_marks(marks)
+    return sightings
+
+
+def _ask_for_receipts(chain: Chain, slots: Sequence[SlotView]) -> tuple[int, dict[int, Seen]]:
+    """The lowest head among the nodes, and every receipt that any of them has."""
+    asked = [(slot.id, one.hash) for slot in slots for one in slot.signed]
+    calls = [Call("eth_blockNumber", [])]
+    calls += [Call("eth_getTransactionReceipt", [hash_]) for _, hash_ in asked]
+    seen = {slot.id: Seen() for slot in slots}
+    heads = []
+    for number, *receipts in chain.ask_each(calls):
+        if isinstance(number, RpcRefused):
+            continue
+        heads.append(int(number, 16))
+        for (slot_id, hash_), receipt in zip(asked, receipts, strict=True):
+            if is_receipt(receipt):
+                seen[slot_id].receipts[hash_].append(receipt)
+                seen[slot_id].known = hash_
+    if len(heads) < chain.quorum:
+        raise RailUnavailable(f"Too few nodes of {chain.network} tell their head.")
+    return min(heads), seen
+
+
+def is_receipt(answer: Any) -> TypeGuard[Receipt]:
+    """Whether a node has answered with a receipt of a mined block, and all of its parts."""
+    return isinstance(answer, dict) and all(
+        answer.get(name) for name in ("blockHash", "blockNumber", "status")
+    )
+
+
+def _ask_for_pending(chain: Chain, slots: Sequence[SlotView], seen: dict[int, Seen]) -> None:
+    """Whether a node holds what no block does yet."""
+    asked = [
+        (slot.id, one.hash)
+        for slot in slots
+        if not seen[slot.id].receipts
+        for one in slot.signed
+    ]
+    if not asked:
+        return
+    calls = [Call("eth_getTransactionByHash", [hash_]) for _, hash_ in asked]
+    for answers in chain.ask_each(calls):
+        for (slot_id, hash_), answer in zip(asked, answers, strict=True):
+            if isinstance(answer, dict):
+                seen[slot_id].known = hash_
+
+
+def _ask_for_blocks(chain: Chain, seen: dict[int, Seen]) -> dict[int, str]:
+    """The hashes that enough nodes have at the heights of the receipts."""
+    numbers = sorted(
+        {
+            int(receipt["blockNumber"], 16)
+            for one in seen.values()
+            for receipts in one.receipts.values()
+            for receipt in receipts
+        }
+    )
+    if not numbers:
+        return {}
+    calls = [Call("eth_getBlockByNumber", [hex(number), False]) for number in numbers]
+    votes: dict[int, Counter[str]] = defaultdict(Counter)
+    for answers in chain.ask_each(calls):
+        for number, block in zip(numbers, answers, strict=True):
+            if isinstance(block, dict):
+                votes[number][block["hash"]] += 1
+    return {
+        number: hash_
+        for number, count in votes.items()
+        for hash_, agreeing in count.most_common(1)
+        if agreeing >= chain.quorum and len(count) == 1
+    }
+
+
+def _without_block(slots: Sequence[SlotView], seen: dict[int, Seen]) -> list[SlotView]:
+    return [slot for slot in slots if slot.signed and not seen[slot.id].receipts]
+
+
+def _unmined(slot: SlotView, seen: Seen, needed: int) -> Sighting:
+    """Not in a block that enough nodes agree on."""
+    if not seen.known:
+        return Sighting(Outcome.UNKNOWN, confirmations_needed=needed)
+    return Sighting(
+        Outcome.SEEN,
+        confirmations_needed=needed,
+        evidence={"hash": seen.known, "said": "waiting for a block"},
+        reference=seen.known,
+        needs_person=_is_out_of_bumps(slot),
+    )
+
+
+def _is_out_of_bumps(slot: SlotView) -> bool:
+    """It was offered as much as we offer, and waits still."""
+    latest = slot.latest
+    return (
+        latest is not None
+        and latest.number > settings.EVM_BUMPS_MAX
+        and latest.age_seconds > settings.EVM_BUMP_SECONDS
+    )
+
+
+def _mined(slot: SlotView, hash_: str, receipt: Receipt, *, head: int, needed: int) -> Sighting:
+    """In a block: how deep, and was it what we wanted."""
+    block = int(receipt["blockNumber"], 16)
+    confirmations = max(head - block + 1, 0)
+    outcome, code = _verdict(slot, hash_, receipt)
+    is_deep = confirmations >= needed
+    return Sighting(
+        outcome if is_deep else Outcome.SEEN,
+        confirmations=min(confirmations, needed),
+        confirmations_needed=needed,
+        evidence={
+            "hash": hash_,
+            "block": block,
+            "block_hash": receipt["blockHash"],
+            "status": receipt["status"],
+        },
+        seen_at=timezone.now(),
+        failure_code=code if is_deep else "",
+        failure_message=FAILED.get(code, "") if is_deep else "",
+        reference=hash_,
+        cost_units=_cost(receipt) if is_deep else 0,
+        cost_asset=NETWORKS[slot.network].native if is_deep else "",
+        needs_person=is_deep and outcome is Outcome.UNKNOWN,
+    )
+
+
+def _verdict(slot: SlotView, hash_: str, receipt: Receipt) -> tuple[Outcome, str]:
+    """What this receipt means once it is deep enough."""
+    kind = next(one.kind for one in slot.signed if one.hash == hash_)
+    if kind == SignedKind.CANCEL:
+        return Outcome.DEAD, "cancelled"
+    if receipt["status"] != SUCCESS:
+        return Outcome.DEAD, "transfer_reverted"
+    if slot.kind == SlotKind.GAS or has_transfer(
+        receipt,
+        token=slot.to_address,
+        sender=slot.wallet,
+        to=slot.destination,
+        units=slot.units,
+    ):
+        return Outcome.FINAL, ""
+    # The token says that it worked, and does not say that anybody was paid.
+    return Outcome.UNKNOWN, ""
+
+
+def _cost(receipt: Receipt) -> int:
+    return int(receipt.get("gasUsed", "0x0"), 16) * int(
+        receipt.get("effectiveGasPrice", "0x0"), 16
+    )
+
+
+def _block_seconds(network: str) -> float:
+    head = ChainHead.objects.filter(network=network).first()
+    return head.block_seconds if head is not None else 12.0
+
+
+def _with_estimate(sighting: Sighting, block_seconds: float) -> Sighting:
+    if sighting.outcome is not Outcome.SEEN:
+        return sighting
+    missing = max(sighting.confirmations_needed - sighting.confirmations, 0)
+    expected = timezone.now() + timedelta(seconds=missing * block_seconds)
+    return replace(sighting, expected_at=expected)
+
+
+def _mark(slot: SlotView, agreed: tuple[str, Receipt] | None, sighting: Sighting) -> Mark:
+    is_over = sighting.outcome in {Outcome.FINAL, Outcome.DEAD}
+    return Mark(
+        slot=slot,
+        block=int(agreed[1]["blockNumber"], 16) if agreed else None,
+        hash=agreed[0] if agreed else "",
+        spent_wei=sighting.cost_units if is_over else None,
+    )

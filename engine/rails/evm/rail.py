@@ -1,0 +1,114 @@
+"""The EVM rail: tokens on Ethereum and its kin, one nonce for each payout's leg.
+
+The outside names a send by its wallet and nonce, of which a chain takes one at most, for
+ever. A leg's nonce is committed in a slot before anything is signed, and every signature
+before it is sent, the fee bumps too: so the same reference twice pays once, whichever of
+its hashes a block holds in the end, and `look_up` asks for all of them.
+
+    preflight   simulates the transfer at the chain's head
+    prepare     takes a nonce of a wallet that can pay, under its row lock (slots.py)
+    submit      signs what is not signed or is stuck, keeps it, sends it (signatures.py)
+    look_up     receipts by every hash, deep enough and agreed by enough nodes (looks.py)
+
+Decision 0009 says why signing is not part of prepare.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+from engine.rails.base import Receipt
+from engine.rails.errors import RailUnavailable
+from engine.rails.evm import looks, preflights, slots
+from engine.rails.evm.chains import connected_chain
+from engine.rails.evm.rpc import Call, RpcRefused
+from engine.rails.evm.signatures import Gas, sign_due
+from engine.rails.evm.views import read_slots
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.rails.base import Order, Prepared, Sighting
+    from engine.rails.errors import RailRejected
+    from engine.rails.evm.views import SlotView
+
+HEAD = (Call("eth_getBlockByNumber", ["latest", False]), Call("eth_maxPriorityFeePerGas", []))
+
+
+class EvmRail:
+    """See base.Rail for the four verbs."""
+
+    name = slots.NAME
+
+    def preflight(
+        self, orders: Sequence[Order]
+    ) -> list[Order | RailRejected | RailUnavailable]:
+        """Simulate each transfer, so that a refusal costs no nonce and no gas."""
+        return preflights.preflight_orders(orders)
+
+    def prepare(
+        self, orders: Sequence[Order]
+    ) -> list[Prepared | RailRejected | RailUnavailable]:
+        """Take a nonce for each order. Raises RuntimeError outside a database transaction."""
+        if not transaction.get_connection().in_atomic_block:
+            raise RuntimeError("A nonce is taken in the transaction that stores its attempt.")
+        return slots.prepare_orders(orders)
+
+    def submit(self, batch: Sequence[Prepared]) -> list[Receipt]:
+        """Sign, keep and send; what was sent before is sent again, the same bytes."""
+        found = read_slots([int(one.payload) for one in batch])
+        said: dict[int, tuple[bool | None, str]] = {}
+        away: list[RailUnavailable] = []
+        by_network: dict[str, list[SlotView]] = defaultdict(list)
+        for slot in found.values():
+            by_network[slot.network].append(slot)
+        for network, waiting in by_network.items():
+            try:
+                said |= submit_on(network, waiting)
+            except RailUnavailable as error:
+                away.append(error)
+                said |= {slot.id: (None, error.message) for slot in waiting}
+        if len(away) == len(by_network) and away:
+            raise away[0]
+        return [
+            Receipt(one.reference, accepted, {"said": words})
+            for one in batch
+            for accepted, words in (said[int(one.payload)],)
+        ]
+
+    def look_up(self, batch: Sequence[Prepared]) -> list[Sighting]:
+        """What the chains hold of each, by every hash that was ever signed for it."""
+        return looks.look_up_slots([int(one.payload) for one in batch])
+
+
+def submit_on(network: str, waiting: Sequence[SlotView]) -> dict[int, tuple[bool | None, str]]:
+    """Sign and send on one network. Raises RailUnavailable when nobody could be asked.
+
+    Answers by slot id: whether a node has it, and what it said.
+    """
+    chain = connected_chain(network)
+    block, tip = chain.ask(HEAD)
+    if isinstance(block, RpcRefused) or isinstance(tip, RpcRefused):
+        raise RailUnavailable(f"{network} does not tell its fees.")
+    gas = Gas(int(block["baseFeePerGas"], 16), int(tip, 16))
+    ids = [slot.id for slot in waiting]
+    # Whoever stored first wins, so what is sent is read again.
+    sign_due(waiting, {network: gas})
+    ready = read_slots(ids)
+    sends = [
+        (slot, latest.raw)
+        for slot in ready.values()
+        if (latest := slot.latest) and not slot.is_closed and not slot.is_frozen
+    ]
+    answers = {slot.id: (None, _why_unsent(slot)) for slot in ready.values()}
+    told = chain.send([raw for _, raw in sends])
+    return answers | {slot.id: one for (slot, _), one in zip(sends, told, strict=True)}
+
+
+def _why_unsent(slot: SlotView) -> str:
+    if slot.is_frozen:
+        return "the wallet is frozen"
+    return "its nonce is used up" if slot.is_closed else "gas is above our ceiling"
