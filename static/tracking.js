@@ -98,6 +98,7 @@
         parent.insertBefore(part, parent.children[place] || null);
         settleIn(part);
       } else if ("each" in part.dataset) {
+        old.className = part.className;
         sync(old, part);
       } else if (sources.get(part.id) !== part.outerHTML) {
         replace(old, part);

@@ -11,10 +11,10 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 
 from engine.payouts.states import FINAL, Status
-from engine.rails.explorers import SIMULATED, explorer_url
+from engine.rails.explorers import SIMULATED, explorer_url, is_of_the_house
 from engine.rails.networks import NETWORKS
 
 if TYPE_CHECKING:
@@ -62,13 +62,17 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the timeline: what, when, proof. `moment` is None for what is to come."""
+    """One line of the timeline: what, when, proof. `moment` is None for what is to come.
+
+    `happened` is the sentence without what everybody waits for: it stays as it is.
+    """
 
     key: str
     sentence: str
     moment: datetime | None
     mark: Mark
     proof: Proof | None = None
+    happened: str = ""
 
 
 def mood_of(payout: Payout, now: datetime) -> Mood:
@@ -136,6 +140,7 @@ def timeline_of(payout: Payout, events: Sequence[PayoutEvent], payer: str) -> li
                 mark=_mark(event, is_waiting=is_last),
                 # Delivered under the reference it was sent under: once is enough.
                 proof=None if event.reference in shown else proof_of(payout, event),
+                happened=_words(payout, event, payer, is_waiting=False),
             )
         )
         shown.add(event.reference)
@@ -147,8 +152,8 @@ def timeline_of(payout: Payout, events: Sequence[PayoutEvent], payer: str) -> li
 
 
 def proof_of(payout: Payout, event: PayoutEvent) -> Proof | None:
-    """What anybody may check a step by."""
-    if not event.reference:
+    """What anybody may check a step by; nobody outside has heard of what the house did."""
+    if not event.reference or is_of_the_house(event.reference):
         return None
     return Proof(
         reference=event.reference,
@@ -183,15 +188,26 @@ def _words(payout: Payout, event: PayoutEvent, payer: str, *, is_waiting: bool) 
             words = gettext("Failed; the money went back to %(payer)s")
         case Status.CANCELLED:
             words = gettext("Cancelled before it was sent")
+        case _ if is_of_the_house(event.reference):
+            return _words_of_the_house(payout)
         case _ if (
             network is not None and payout.is_bridged and payout.from_network == network.code
         ):
             return _words_before_the_bridge(payout, network, is_waiting=is_waiting)
         case _ if is_waiting and network is not None:
-            return _waiting_words(network)
+            return _waiting_words(payout, network)
         case _:
             words = gettext("Sent on %(network)s")
     return words % named
+
+
+def _words_of_the_house(payout: Payout) -> str:
+    """Nothing left by leg 1: the house pays there from what it has there already."""
+    words = gettext("Moved from %(start)s to %(end)s by the house's own liquidity")
+    return words % {
+        "start": NETWORKS[payout.from_network].name,
+        "end": NETWORKS[payout.to_network].name,
+    }
 
 
 def _words_before_the_bridge(payout: Payout, network: Network, *, is_waiting: bool) -> str:
@@ -200,20 +216,28 @@ def _words_before_the_bridge(payout: Payout, network: Network, *, is_waiting: bo
     if payout.leg > 1:
         target = NETWORKS[payout.to_network].name
         return gettext("Across the bridge, next is %(network)s") % {"network": target}
-    needed = network.final_confirmations
-    words = ngettext(
-        "Sent on %(network)s to the bridge, waiting for %(count)d confirmation",
-        "Sent on %(network)s to the bridge, waiting for %(count)d confirmations",
-        needed,
-    )
-    return words % {"network": network.name, "count": needed}
+    if not payout.confirmations_needed:
+        words = gettext("Sent on %(network)s to the bridge, waiting for confirmations")
+    else:
+        words = gettext(
+            "Sent on %(network)s to the bridge, "
+            "waiting for confirmations (%(count)d of %(needed)d)"
+        )
+    return words % {"network": network.name, **_depth(payout)}
 
 
-def _waiting_words(network: Network) -> str:
-    needed = network.final_confirmations
-    words = ngettext(
-        "Sent on %(network)s, waiting for %(count)d confirmation",
-        "Sent on %(network)s, waiting for %(count)d confirmations",
-        needed,
-    )
-    return words % {"network": network.name, "count": needed}
+def _waiting_words(payout: Payout, network: Network) -> str:
+    """How deep it is, of how deep it must be; no figure where nobody has looked yet."""
+    if not payout.confirmations_needed:
+        words = gettext("Sent on %(network)s, waiting for confirmations")
+    else:
+        words = gettext(
+            "Sent on %(network)s, waiting for confirmations (%(count)d of %(needed)d)"
+        )
+    return words % {"network": network.name, **_depth(payout)}
+
+
+def _depth(payout: Payout) -> dict[str, int]:
+    """As the words name it. A chain goes on growing, and 21 of 20 would be odd to read."""
+    needed = payout.confirmations_needed
+    return {"count": min(payout.confirmations, needed), "needed": needed}

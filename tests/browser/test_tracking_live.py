@@ -119,6 +119,23 @@ def test_what_the_reader_holds_open_stays_open(open_page, begin):
     assert page.evaluate("document.activeElement.className") == "copy"
 
 
+def test_the_count_grows_and_nothing_else_is_touched(open_page, begin):
+    story = begin().send().confirm(1, 65)
+    page = open_page(story.url)
+    has_text(page, "#words-3", "(1 of 65)")
+    page.locator("#proof-3 a").focus()
+    page.evaluate("window.kept = ['proof-3', 'more'].map((id) => document.getElementById(id))")
+    story.confirm(2, 65)
+    has_text(page, "#words-3", "(2 of 65)")
+
+    assert page.evaluate("window.kept.every((part) => part.isConnected)")
+    assert page.evaluate("document.activeElement.parentNode.id") == "proof-3"
+    assert page.locator("#step-3").get_attribute("class") == "is-current"
+    story.cross()
+    page.wait_for_selector("#step-4")
+    assert page.locator("#step-3").get_attribute("class") == "is-done"
+
+
 def test_a_hash_can_be_copied_whole(open_page, begin):
     story = begin().send()
     page = open_page(story.url, permissions=["clipboard-read", "clipboard-write"])

@@ -1,6 +1,7 @@
 """One payout's life, told step by step, as a recipient's page would see it."""
 
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -80,6 +81,13 @@ class Story:
         services.reschedule([self._step(seconds=seconds)])
         return self
 
+    def confirm(self, count, needed):
+        """The network has built on it: `count` blocks of `needed`."""
+        Payout.objects.filter(pk=self.id).update(
+            confirmations=count, confirmations_needed=needed
+        )
+        return self
+
     def send(self, seconds=30):
         services.advance(Status.SENDING, [self._step()])
         services.advance(Status.BROADCAST, [self._step(leg=1, seconds=seconds)])
@@ -87,6 +95,19 @@ class Story:
 
     def cross(self, seconds=15):
         services.begin_next_leg([self.id])
+        self.confirm(0, 0)
+        services.note_leg([self._step(leg=2, seconds=seconds)])
+        return self
+
+    def cross_by_the_house(self):
+        """Leg 1 of a bridge that the house makes out of its own liquidity: at once."""
+        services.advance(Status.SENDING, [self._step()])
+        house = replace(self._step(leg=1), reference=f"house:{self.id.hex}:1")
+        services.advance(Status.BROADCAST, [house])
+        services.begin_next_leg([self.id])
+        return self
+
+    def send_last(self, seconds=15):
         services.note_leg([self._step(leg=2, seconds=seconds)])
         return self
 

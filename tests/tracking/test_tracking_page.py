@@ -84,30 +84,92 @@ def test_a_language_we_do_not_speak_is_ignored(begin, client, asked):
 
 
 def test_a_payout_on_its_way_shows_what_it_waits_for_and_the_proof(begin, look):
-    story = begin(**NATIVE).send()
+    story = begin(**NATIVE).send().confirm(12, 20)
     html = look(story)
     reference = story.reference(1)
 
-    assert "Sent on Tron, waiting for 20 confirmations" in words(html)
+    assert "Sent on Tron, waiting for confirmations (12 of 20)" in words(html)
+    assert "Envoyé sur Tron, en attente de confirmations (12 sur 20)" in words(
+        look(story, "fr")
+    )
     assert f'href="https://tronscan.org/#/transaction/{reference}"' in html
     assert 'target="_blank" rel="noopener noreferrer"' in html
     assert f"{reference[:6]}…{reference[-4:]}" in html
 
 
+def test_nobody_counts_what_nobody_has_seen(begin, look):
+    html = words(look(begin(**NATIVE).send()))
+
+    assert "Sent on Tron, waiting for confirmations " in html
+    assert "waiting for confirmations (" not in html
+
+
+@pytest.mark.parametrize(
+    ("count", "needed", "shown"),
+    [(0, 20, "(0 of 20)"), (20, 20, "(20 of 20)"), (31, 20, "(20 of 20)"), (1, 1, "(1 of 1)")],
+)
+def test_the_count_never_passes_what_is_needed(begin, look, count, needed, shown):
+    html = words(look(begin(**NATIVE).send().confirm(count, needed)))
+
+    assert f"waiting for confirmations {shown}" in html
+
+
+def test_the_count_is_gone_when_it_is_delivered(begin, look):
+    html = words(look(begin(**NATIVE).send().confirm(20, 20).deliver()))
+
+    assert "Sent on Tron" in html
+    assert "confirmations" not in html
+
+
+def test_the_details_do_not_change_while_the_chain_grows(begin, look):
+    story = begin(**NATIVE).send()
+
+    def details():
+        return look(story).partition('<details id="more">')[2].partition("</details>")[0]
+
+    story.confirm(1, 20)
+    before = details()
+    story.confirm(2, 20)
+
+    assert details() == before
+    assert "Sent on Tron" in before
+
+
 def test_a_bridged_payout_tells_its_two_legs(begin, look):
-    story = begin().send()
-    waiting = "Sent on Ethereum to the bridge, waiting for 65 confirmations"
+    story = begin().send().confirm(3, 65)
+    waiting = "Sent on Ethereum to the bridge, waiting for confirmations"
+    assert f"{waiting} (3 of 65)" in words(look(story))
+    story.confirm(0, 0)
     assert waiting in words(look(story))
+    assert f"{waiting} (" not in words(look(story))
 
     services.begin_next_leg([story.id])
     assert "Across the bridge, next is Polygon" in words(look(story))
 
-    html = look(story.cross())
+    html = look(story.cross().confirm(12, 200))
     assert "Sent on Ethereum to the bridge" in words(html)
     assert waiting not in words(html)
-    assert "Sent on Polygon, waiting for 200 confirmations" in words(html)
+    assert "Sent on Polygon, waiting for confirmations (12 of 200)" in words(html)
     assert "https://etherscan.io/tx/" + story.reference(1) in html
     assert "https://polygonscan.com/tx/" + story.reference(2) in html
+
+
+def test_what_the_house_moved_by_itself_has_no_hash_to_show(begin, look):
+    story = begin(source="polygon", target="ethereum").cross_by_the_house()
+    moved = "Moved from Polygon to Ethereum by the house&#x27;s own liquidity"
+
+    html = look(story)
+    assert moved in words(html)
+    assert "house:" not in html
+    assert story.id.hex not in html.replace(story.payout.public_id, "")
+    assert "polygonscan" not in html
+
+    html = look(story.send_last().confirm(12, 20))
+    assert moved in words(html)
+    assert "Sent on Ethereum, waiting for confirmations (12 of 20)" in words(html)
+    assert html.count("data-copy=") == 3
+    assert "https://etherscan.io/tx/" + story.reference(2) in html
+    assert "Passé de Polygon à Ethereum grâce aux réserves de la maison" in look(story, "fr")
 
 
 def test_a_reference_is_proof_once(begin, look):

@@ -26,6 +26,8 @@ def payout(status=Status.BROADCAST, *, estimate=30, leg=1, source="tron", target
         promised_at=NOON + 30 * SECOND,
         estimated_delivery_at=NOON + estimate * SECOND,
         failure_code="transfer_reverted" if status == Status.FAILED else "",
+        confirmations=0,
+        confirmations_needed=0,
     )
 
 
@@ -93,7 +95,7 @@ def test_what_is_to_come_has_no_moment():
 
     assert (current.mark, current.sentence) == (
         Mark.CURRENT,
-        "Sent on Tron, waiting for 20 confirmations",
+        "Sent on Tron, waiting for confirmations",
     )
     assert (coming.mark, coming.moment, coming.sentence) == (
         Mark.AHEAD,
@@ -102,11 +104,10 @@ def test_what_is_to_come_has_no_moment():
     )
 
 
-def test_one_confirmation_is_one():
-    avalanche = payout(source="avalanche", target="avalanche")
-    lines = timeline_of(avalanche, [event(1, Status.BROADCAST, "avalanche", "0x1")], "Acme")
+def test_what_happened_is_told_without_what_it_waits_for():
+    lines = timeline_of(payout(), LIFE[:3], "Acme")
 
-    assert lines[0].sentence == "Sent on Avalanche, waiting for 1 confirmation"
+    assert [line.happened for line in lines] == ["Acme ordered this payout", "Sent on Tron", ""]
 
 
 @pytest.mark.parametrize("status", Status)
