@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from zopay_site.embedded import postgres, secrets_file, valkey
+from zopay_site.embedded import chains, postgres, secrets_file, valkey
 from zopay_site.embedded.home import ROOT
 
 if TYPE_CHECKING:
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
     from zopay_site.embedded.children import Child
 
-SECRETS = ("SECRET_KEY", "KEY_PEPPER", "SIGNING_KEYS", "SEALING_KEYS")
+SECRETS = ("SECRET_KEY", "KEY_PEPPER", "SIGNING_KEYS", "SEALING_KEYS", "KEYSTORE_PASSWORD")
+RPC_URLS = {network: f"RPC_URL_{network.upper()}" for network in chains.LOCAL}
 BORROWED = (
     *SECRETS,
+    *RPC_URLS.values(),
     "DATABASE_URL",
     "REDIS_URL",
     "ZOPAY_HOME",
@@ -29,13 +31,14 @@ BORROWED = (
 
 
 class Servers:
-    """The PostgreSQL and the Valkey of one home; either may be somebody else's."""
+    """PostgreSQL, Valkey and the local chains of one home; each may be somebody else's."""
 
     def __init__(self, home: Path, *, durable: bool = True) -> None:
         self.home = home
         self.durable = durable
         self.postgres: postgres.Server | None = None
         self.valkey: valkey.Server | None = None
+        self.chains: dict[str, chains.Node] = {}
 
     @property
     def needs_postgres(self) -> bool:
@@ -45,8 +48,13 @@ class Servers:
     def needs_valkey(self) -> bool:
         return not os.environ.get("REDIS_URL")
 
+    @property
+    def needs_chains(self) -> list[str]:
+        """The networks whose node the environment does not name."""
+        return [name for name, variable in RPC_URLS.items() if not os.environ.get(variable)]
+
     def start(self) -> None:
-        """Start what the environment does not already name."""
+        """Start what everything else needs, unless the environment already names it."""
         if self.needs_postgres:
             self.start_postgres()
         if self.needs_valkey:
@@ -63,8 +71,15 @@ class Servers:
         self.valkey = valkey.start(self.home, port=port, durable=self.durable)
         return self.valkey.child
 
+    def start_chain(self, network: str, program: Path) -> Child:
+        port = self.chains[network].port if network in self.chains else None
+        self.chains[network] = chains.start(self.home, network, program, port=port)
+        return self.chains[network]
+
     def stop(self) -> None:
         """End what we started, the database last."""
+        for node in self.chains.values():
+            node.stop()
         if self.valkey is not None:
             self.valkey.stop()
         if self.postgres is not None:
@@ -86,6 +101,7 @@ def for_children(servers: Servers, *, web_port: int | None = None) -> dict[str, 
         ours["DATABASE_URL"] = servers.postgres.url
     if servers.valkey is not None:
         ours["REDIS_URL"] = servers.valkey.url
+    ours |= {RPC_URLS[network]: node.url for network, node in servers.chains.items()}
     if web_port is not None:
         ours["ZOPAY_PORT"] = str(web_port)
         ours["ZOPAY_DEMO"] = "true"

@@ -1,4 +1,4 @@
-"""Brings the tables up to date and makes the demo; prints the demo as JSON.
+"""Brings the tables up to date, settles in on local chains and makes the demo, as JSON.
 
 `manage.py migrate` and `manage.py bootstrap_demo --json` would do the same, but would
 load the whole house twice and check it three times, while somebody waits for bin/up.
@@ -6,10 +6,30 @@ load the whole house twice and check it three times, while somebody waits for bi
 
 from __future__ import annotations
 
+import json
+import sys
+
 import django
 from django.core.management import call_command
 
-if __name__ == "__main__":
+from zopay_site.embedded.say import STOPPED, Stop
+
+
+def main() -> int:
+    """The status to leave with: 0, or STOPPED with a sentence and what to do as the JSON."""
     django.setup()
+    # Models can be imported only now.
+    from zopay_site.embedded.settle_in import settle_in
+
     call_command("migrate", interactive=False, verbosity=0)
+    try:
+        settle_in()
+    except Stop as stop:
+        print(json.dumps([stop.sentence, stop.then]))
+        return STOPPED
     call_command("bootstrap_demo", "--json")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

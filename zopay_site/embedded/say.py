@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 WIDTH = 20
 # Where nobody watches a line change, a long step says so this often.
 REMIND_SECONDS = 15.0
+# The status of a program that leaves the saying of its Stop to who started it.
+STOPPED = 3
 
 
 class Stop(Exception):

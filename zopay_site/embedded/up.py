@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zopay_site.embedded import (
+    anvil,
     children,
     environment,
     first_payout,
@@ -20,13 +23,13 @@ from zopay_site.embedded import (
     services,
     welcome,
 )
-from zopay_site.embedded.environment import Servers
-from zopay_site.embedded.say import Stop, step
+from zopay_site.embedded.anvil import NoAnvil
+from zopay_site.embedded.environment import RPC_URLS, Servers
+from zopay_site.embedded.say import STOPPED, Stop, step
 from zopay_site.embedded.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from zopay_site.embedded.say import Step
 
@@ -39,7 +42,9 @@ payout and prints where to look. Ctrl-C ends everything. State stays in .zopay.
 
   ZOPAY_PORT=8001 bin/up        another port for the web server
   ZOPAY_HOME=/some/where bin/up another place for the state
-  DATABASE_URL, REDIS_URL       servers of your own instead of the embedded ones"""
+  DATABASE_URL, REDIS_URL       servers of your own instead of the embedded ones
+  RPC_URL_ETHEREUM, …           nodes of your own instead of local chains
+  ZOPAY_ANVIL_BIN=/some/anvil   the program that runs local chains"""
 
 
 def main(arguments: list[str]) -> int:
@@ -83,6 +88,7 @@ def _start(supervisor: Supervisor, place: Path, port: int) -> None:
     say.VOICE.line("Starting Zopay.")
     servers = Servers(place)
     _start_servers(supervisor, servers)
+    _start_chains(supervisor, servers)
     ours = environment.for_children(servers, web_port=port)
     ours.setdefault("DEMO_WEBHOOK_URL", services.receiver_url(place))
     environment.keep_running(place, ours)
@@ -121,6 +127,24 @@ def _start_servers(supervisor: Supervisor, servers: Servers) -> None:
                 shown.note = f"{ports.LOOPBACK}:{ports.recall(servers.home, name)}"
 
 
+def _start_chains(supervisor: Supervisor, servers: Servers) -> None:
+    """Local EVM chains, if anvil can be had; without them live keys settle as before."""
+    wanted = servers.needs_chains
+    notes = [f"{name} from the environment" for name in RPC_URLS if name not in wanted]
+    try:
+        with step("EVM chains") as shown:
+            program = anvil.find_or_fetch(tick=shown.tick) if wanted else Path()
+            for name in wanted:
+                supervisor.add(name, partial(servers.start_chain, name, program))
+                notes.append(f"{name} :{servers.chains[name].port}")
+            shown.note = ", ".join(notes)
+    except NoAnvil as none:
+        say.VOICE.line(
+            f"  {'EVM chains':<{say.WIDTH}}none: {none}. Live keys settle on the simulated "
+            "rail; ZOPAY_ANVIL_BIN=/some/anvil brings chains."
+        )
+
+
 def _prepare(place: Path, ours: Mapping[str, str], shown: Step) -> dict[str, Any]:
     """Run prepare.py and keep the demo that it prints; its complaints go to the logs."""
     log = place / "logs" / "prepare.log"
@@ -141,6 +165,9 @@ def _prepare(place: Path, ours: Mapping[str, str], shown: Step) -> dict[str, Any
             child.kill()
             child.wait()
             raise
+    if child.returncode == STOPPED:
+        sentence, then = json.loads(printed)
+        raise Stop(sentence, then=then)
     if child.returncode != 0:
         raise Stop(
             f"The tables or the demo could not be made:{say.last_lines(log)}",
