@@ -64,8 +64,8 @@ class Endpoint:
         self._post = Post(url)
         self._is_checked = False
         self._lock = Lock()
-        self._failures = 0
-        self._failed_at = 0.0
+        self._failures = 0  # since the last answer
+        self._all_failures = 0
         self.free_at = 0.0
 
     def __repr__(self) -> str:
@@ -87,7 +87,7 @@ class Endpoint:
         A call that the node refuses has an RpcRefused, not raised, in its place.
         Raises RpcUnavailable, also when only some of the calls were answered.
         """
-        began = monotonic()
+        failures = self._all_failures
         why = "" if self._is_checked else self._check()
         answers: list[Answer] = []
         for start in range(0, len(calls), settings.RPC_BATCH_MAX):
@@ -97,7 +97,7 @@ class Endpoint:
             some, why = self._post(batch)
             answers += some
         if why:
-            self._failed(began)
+            self._failed(since=failures)
             # Outside any except block: what was caught may hold the whole address.
             raise RpcUnavailable(f"{self.name} {why}.", network=self.network)
         self._answered()
@@ -120,17 +120,17 @@ class Endpoint:
         self._is_checked = True
         return ""
 
-    def _failed(self, began: float) -> None:
+    def _failed(self, *, since: int) -> None:
         with self._lock:
             # Whatever comes back by that address may be another node.
             self._is_checked = False
-            if began < self._failed_at:
-                # It was asked before we knew; ten threads that fail at once fail once.
+            if self._all_failures != since:
+                # Somebody else found out while we waited: ten who fail at once fail once.
                 return
+            self._all_failures += 1
             self._failures += 1
-            self._failed_at = monotonic()
             pause = min(2.0 ** min(self._failures - 1, 6), PAUSE_SECONDS_MAX)
-            self.free_at = self._failed_at + pause
+            self.free_at = monotonic() + pause
         logger.warning(
             "rpc_failed", network=self.network, endpoint=self.name, pause_seconds=pause
         )

@@ -45,10 +45,13 @@ class RpcRefused(Exception):
     """A node's own error for one call: returned in the place of a result, not raised."""
 
     def __init__(self, code: int, message: str, data: Any = None) -> None:
-        super().__init__(f"{message} ({code})")
+        super().__init__(code, message, data)
         self.code = code
         self.message = message
         self.data = data
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.code})"
 
 
 Answer = Any | RpcRefused
@@ -89,7 +92,8 @@ class Post:
         if error is None:
             return one["result"]
         refused = refusal(error)
-        refused.message = self._without_secrets(refused.message)
+        words = self._without_secrets(refused.message)
+        refused = RpcRefused(refused.code, words, refused.data)
         if refused.code == BUSY_CODE or BUSY.search(refused.message):
             raise NotAnswered(f"is too busy: {refused.message}")
         return refused

@@ -29,12 +29,12 @@ class Node:
     `answers` maps a method to its result, or to a call that takes the params and returns the
     result or raises Refusal. `calls` holds what it heard, as (method, params); `batches` how
     many calls came in each request; `heard` the request headers; `raws` the signed bytes it
-    was given.
+    was given. It waits `seconds` before each answer, and for its `meeting`, a Barrier.
     """
 
     def __init__(self, *, chain_id=1, blocks=FIRST_NUMBERS, path="", seconds=0.0):
         self.chain_id, self.blocks, self.lag, self.fork_at = chain_id, blocks, 0, None
-        self.seconds = seconds
+        self.seconds, self.meeting = seconds, None
         self.fault, self.faults = None, []
         self.answers, self.receipts, self.raws = {}, {}, []
         self.calls, self.batches, self.heard = [], [], []
@@ -156,6 +156,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.node.heard.append(dict(self.headers))
+        if self.node.meeting:
+            self.node.meeting.wait(10)
         self.node.is_over.wait(self.node.seconds)
         replies = self.node.reply_to(json.loads(body))
         with suppress(OSError):
