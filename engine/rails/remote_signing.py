@@ -83,6 +83,8 @@ class RemoteSigner:
 
     def sign(self, requests: Sequence[SigningRequest]) -> list[Signed]:
         """See engine.rails.signing.Signer."""
+        if not requests:
+            return []
         wanted = [checked_fields(request) for request in requests]
         senders = [request.sender or self.address_of(request.key_name) for request in requests]
         asked = [

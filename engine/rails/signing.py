@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from json import JSONDecodeError
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from threading import Lock
@@ -45,6 +44,15 @@ NONCE_MAX = 2**64 - 2
 LONG_PASSWORD = 40
 ROUNDS_OF_LONG_PASSWORD = 10_000
 ROUNDS = 1_000_000
+# What eth-keyfile raises at a wrong password, and at files that are no keystores.
+NOT_A_KEYSTORE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    AssertionError,
+    NotImplementedError,
+)
 
 
 class SigningUnavailable(RailUnavailable):
@@ -228,7 +236,7 @@ def _decrypted(path: Path, *, key_name: str) -> LocalAccount:
         why = "is not in KEYSTORE_DIR. Restore it from its backup, or create it."
     except OSError as error:
         why = f"cannot be read ({error.strerror}). Let this user read its file."
-    except (ValueError, TypeError, KeyError, AttributeError, JSONDecodeError):
+    except NOT_A_KEYSTORE:
         why = "cannot be decrypted. Check KEYSTORE_PASSWORD, or restore its file."
     else:
         if is_its_own:
