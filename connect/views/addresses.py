@@ -16,7 +16,7 @@ from engine.common.ids import parse_public_id
 from engine.partners.models import Scope
 from engine.partners.services import see_end_user
 from engine.payouts.reads import Position
-from engine.rails.deposits import deposit_address_for
+from engine.rails.deposits import addresses_told, deposit_address_for
 from engine.rails.models import DepositAddress
 from engine.rails.networks import asset_named, network_named
 
@@ -102,7 +102,7 @@ class OneAddress(Endpoint):
 
 def addresses_of(caller: Caller) -> QuerySet[DepositAddress]:
     """The caller's addresses in the caller's mode, with their users."""
-    return DepositAddress.objects.filter(
+    return addresses_told(
         partner_id=caller.partner_id, livemode=caller.livemode
     ).select_related("end_user")
 

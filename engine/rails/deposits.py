@@ -1,10 +1,11 @@
 """Addresses to pay in at: one for each user, asset and network, the same for ever.
 
-No chain is connected yet, so every address here is one that nobody has a key for: a hash
-in the shape of its network, told apart by mode. What test mode promises, then, is true
-of live mode too, and must change before a live key may take real deposits: what is sent
-to such an address on a real chain is lost. Real wallets will replace `_address` for live
-keys; rows that exist keep what they say.
+On EVM networks a live address is derived from DEPOSIT_XPUB: its owner's key, the same on
+all of them and for all assets, is somewhere safe, and no web host has it. All others are
+hashes in the shape of their network, told apart by mode, that nobody has a key for: test
+mode's for ever, live ones only where nothing real can be sent to them by mistake. A house
+that is connected to a chain hands none out (`_may_pretend`), and what it handed out before
+is retired for one with a key, or refused.
 """
 
 from __future__ import annotations
@@ -14,14 +15,20 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from base58 import b58encode, b58encode_check
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models.functions import Now
 from eth_utils.address import to_checksum_address
 from nacl.bindings import crypto_core_ed25519_is_valid_point
 
 from engine.common.errors import NotFound
 from engine.partners.models import EndUser
-from engine.rails.errors import AssetNotOnNetwork
-from engine.rails.models import DepositAddress
+from engine.rails.connections import connected_networks
+from engine.rails.derivation import NoSuchChild, read_account, receiving_address
+from engine.rails.errors import AssetNotOnNetwork, DepositsUnavailable
+from engine.rails.models import DepositAddress, DepositKey
 from engine.rails.networks import (
+    NETWORKS,
     Family,
     Network,
     asset_named,
@@ -31,6 +38,8 @@ from engine.rails.networks import (
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+    from django.db.models import QuerySet
 
 _TRON_VERSION = b"\x41"
 
@@ -46,9 +55,12 @@ def deposit_address_for(
 ) -> DepositAddress:
     """The address at which this user pays in; without a user, the partner's treasury.
 
-    Asking again, also at the same time, gives the same row; the first label stays.
+    Asking again, also at the same time, gives the same row; the first label stays. The one
+    exception is a live address without a key: it is retired as soon as there can be one
+    with a key, since nobody could ever have been paid there.
 
-    Raises AssetUnknown, NetworkUnknown, AssetNotOnNetwork, and NotFound when the user is
+    Raises AssetUnknown, NetworkUnknown, AssetNotOnNetwork, DepositsUnavailable when there
+    could only be an address that nobody has a key for, and NotFound when the user is
     another partner's or the other mode's.
     """
     carried, place = asset_named(asset), network_named(network)
@@ -65,18 +77,84 @@ def deposit_address_for(
         "asset": carried.code,
         "network": place.code,
     }
-    found = DepositAddress.objects.filter(**wanted).first()
-    if found is not None:
+    is_derived = livemode and place.family is Family.EVM and bool(settings.DEPOSIT_XPUB)
+    found = DepositAddress.objects.standing().filter(**wanted).first()
+    if found is not None and found.key_id is not None:
+        return found
+    if not is_derived and livemode and not _may_pretend(place.code):
+        raise DepositsUnavailable(network=place.name)
+    if found is not None and not is_derived:
         return found
     external_ref = _external_ref(partner_id, end_user_id, livemode=livemode)
-    owner = f"{partner_id.hex}|{'treasury' if external_ref is None else 'user ' + external_ref}"
-    seed = f"{'live' if livemode else 'test'}|{carried.code}|{place.code}|{owner}"
-    # Whoever comes second inserts nothing, and reads what the first one wrote.
-    DepositAddress.objects.bulk_create(
-        [DepositAddress(**wanted, address=_address(place, seed), label=label)],
-        ignore_conflicts=True,
+    made = DepositAddress(**wanted, label=label if found is None else found.label)
+    if is_derived:
+        made.key = key_of(partner_id=partner_id, end_user_id=end_user_id)
+        made.address = made.key.address
+    else:
+        made.address = _address(place, _seed(made, external_ref))
+    _insert(made, instead_of=found)
+    return DepositAddress.objects.standing().get(**wanted)
+
+
+def _insert(made: DepositAddress, *, instead_of: DepositAddress | None) -> None:
+    with transaction.atomic():
+        if instead_of is not None:
+            # Whoever comes second waits here, and finds it retired.
+            standing = DepositAddress.objects.standing().filter(pk=instead_of.pk)
+            standing.update(retired_at=Now())
+        # Whoever comes second inserts nothing, and reads what the first one wrote.
+        DepositAddress.objects.bulk_create([made], ignore_conflicts=True)
+
+
+def addresses_told(*, partner_id: UUID, livemode: bool) -> QuerySet[DepositAddress]:
+    """The addresses of a partner's users, and its own, that may still be paid at."""
+    rows = DepositAddress.objects.standing().filter(partner_id=partner_id, livemode=livemode)
+    if not livemode:
+        return rows
+    nobodys = [network for network in NETWORKS if not _may_pretend(network)]
+    return rows.exclude(network__in=nobodys, key__isnull=True) if nobodys else rows
+
+
+def key_of(*, partner_id: UUID, end_user_id: int | None) -> DepositKey:
+    """The owner's key under the account of DEPOSIT_XPUB, at an index that is its alone.
+
+    After DEPOSIT_XPUB has changed it is a new key, and indexes go on: the old account's
+    keys may be lost, which may be why it was changed. Raises XpubInvalid.
+    """
+    account = read_account(settings.DEPOSIT_XPUB).fingerprint.hex()
+    wanted = {"partner_id": partner_id, "end_user_id": end_user_id, "account": account}
+    found = DepositKey.objects.filter(**wanted).first()
+    if found is not None:
+        return found
+    index, address = _next_address()
+    # Whoever comes second inserts nothing, and reads what the first one wrote; the index
+    # it took is nobody's.
+    DepositKey.objects.bulk_create(
+        [DepositKey(**wanted, index=index, address=address)], ignore_conflicts=True
     )
-    return DepositAddress.objects.get(**wanted)
+    return DepositKey.objects.get(**wanted)
+
+
+def _next_address() -> tuple[int, str]:
+    with connection.cursor() as cursor:
+        while True:
+            # A sequence gives no number twice, not even when this is rolled back.
+            cursor.execute("SELECT nextval('rails_depositindex')")
+            index = cursor.fetchone()[0]
+            try:
+                return index, receiving_address(settings.DEPOSIT_XPUB, index)
+            except NoSuchChild:
+                continue
+
+
+def _may_pretend(network: str) -> bool:
+    """Whether a live address that nobody has a key for does no harm.
+
+    So while no chain is connected at all, and in the demo on networks that are not. A
+    house with real money on one network must not take it to the grave on another.
+    """
+    connected = connected_networks()
+    return not connected or (settings.ZOPAY_DEMO and network not in connected)
 
 
 def _external_ref(partner_id: UUID, end_user_id: int | None, *, livemode: bool) -> str | None:
@@ -87,6 +165,12 @@ def _external_ref(partner_id: UUID, end_user_id: int | None, *, livemode: bool) 
     if external_ref is None:
         raise NotFound("No such user.")
     return external_ref
+
+
+def _seed(made: DepositAddress, external_ref: str | None) -> str:
+    mode = "live" if made.livemode else "test"
+    owner = "treasury" if external_ref is None else f"user {external_ref}"
+    return f"{mode}|{made.asset}|{made.network}|{made.partner_id.hex}|{owner}"
 
 
 def _address(network: Network, seed: str) -> str:

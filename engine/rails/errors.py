@@ -11,13 +11,15 @@ Unprocessable            422: the caller must change the request
 ├── AssetNotOnNetwork
 ├── AssetUnknown
 └── NetworkUnknown
+
+DepositsUnavailable      503: nobody would have the key of such an address
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from engine.common.errors import Unprocessable, ZopayError
+from engine.common.errors import RequestRefused, Unprocessable, ZopayError
 
 
 class RailError(ZopayError):
@@ -103,3 +105,26 @@ class NetworkUnknown(Unprocessable):
 
     def __init__(self, *, known: list[str]) -> None:
         super().__init__(f"The networks are {', '.join(known)}.", known=known)
+
+
+class DepositsUnavailable(RequestRefused):
+    """There could only be an address that nobody has a key for, so there is none yet.
+
+    An operator has to set DEPOSIT_XPUB, or to connect the network, first. 503, and not
+    422: nothing is wrong with the request, and the Idempotency-Key stays free.
+    """
+
+    code = "deposits_unavailable"
+    http_status = 503
+    title = "No deposits there yet"
+    retryable = True
+
+    def __init__(self, *, network: str) -> None:
+        super().__init__(
+            f"Deposits on {network} are not set up yet. Nothing was made; try again later, or"
+            " choose another network."
+        )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": "3600"}

@@ -1,21 +1,58 @@
 """Deposit addresses: well formed, the same for ever, and nobody else's."""
 
 import pytest
-from django.db import transaction
+from django.core.checks import run_checks
+from django.db import IntegrityError, connection, transaction
 
 from engine.common.errors import NotFound
 from engine.common.ids import new_id, parse_public_id
 from engine.partners.models import EndUser, Partner
+from engine.rails import deposits
 from engine.rails.addresses import read_address
-from engine.rails.deposits import deposit_address_for
-from engine.rails.errors import AssetNotOnNetwork, AssetUnknown, NetworkUnknown
-from engine.rails.models import DepositAddress
-from engine.rails.networks import ASSETS
+from engine.rails.deposits import addresses_told, deposit_address_for
+from engine.rails.derivation import NoSuchChild, read_account, receiving_address
+from engine.rails.errors import (
+    AssetNotOnNetwork,
+    AssetUnknown,
+    DepositsUnavailable,
+    NetworkUnknown,
+)
+from engine.rails.models import DepositAddress, DepositKey
+from engine.rails.networks import ASSETS, NETWORKS, Family
 from tests.meeting import Session, wait_until_somebody_waits_for_me
 
+# m/44'/60'/0' and m/44'/60'/1' of the mnemonic of all BIP-39 examples: nobody's secret.
+XPUB = "xpub6DCoCpSuQZB2jawqnGMEPS63ePKWkwWPH4TU45Q7LPXWuNd8TMtVxRrgjtEshuqpK3mdhaWHPFsBngh5GFZaM6si3yZdUsT8ddYM3PwnATt"
+OTHER_XPUB = "xpub6DCoCpSuQZB2k9PnGSMK9tinTK8kx3hcv7F4BWwhs5N2wnwGiLg17r9J7j2JcYP9gkip3sC87J1F99YxeBHGuFMg6ejA8qQEKSuzzaKvqBR"
+EVM = [network for network, place in NETWORKS.items() if place.family is Family.EVM]
 PLACES = [(asset, network) for asset in ASSETS.values() for network in asset.networks]
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def live_user(partner):
+    return EndUser.objects.create(partner=partner, livemode=True, external_ref="user-1")
+
+
+@pytest.fixture
+def ask_live(ask, live_user):
+    def make(**changes):
+        wanted = {"livemode": True, "end_user_id": live_user.pk, "network": "ethereum"}
+        return ask(**wanted | changes)
+
+    return make
+
+
+@pytest.fixture
+def xpub(settings):
+    settings.DEPOSIT_XPUB = XPUB
+
+
+@pytest.fixture
+def connected(settings):
+    """Ethereum has a node; nothing in these tests asks it."""
+    settings.RPC_URLS = {"ethereum": ("http://127.0.0.1:1",)}
 
 
 @pytest.fixture
@@ -127,3 +164,228 @@ def test_two_askers_at_once_get_the_same_row(ask, for_treasury):
 
     assert other.wait().pk == first.pk
     assert DepositAddress.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("for_treasury", [False, True])
+def test_two_askers_at_once_get_one_key(ask_live, xpub, for_treasury):
+    changes = {"end_user_id": None} if for_treasury else {}
+
+    with transaction.atomic():
+        first = ask_live(**changes)
+        other = Session(lambda: ask_live(**changes, network="polygon"))
+        wait_until_somebody_waits_for_me()
+
+    assert other.wait().address == first.address
+    assert DepositAddress.objects.count() == 2
+    assert DepositKey.objects.count() == 1
+
+
+def test_a_live_address_is_derived_from_the_extended_public_key(ask_live, xpub):
+    row = ask_live()
+
+    key = row.key
+    assert row.address == key.address == receiving_address(XPUB, key.index)
+    assert key.account == read_account(XPUB).fingerprint.hex()
+
+
+def test_an_owner_has_one_address_on_all_evm_networks_for_all_assets(ask_live, xpub):
+    rows = [
+        ask_live(asset=asset.code, network=network)
+        for asset, network in PLACES
+        if network in EVM
+    ]
+
+    assert len(rows) == 9
+    assert len({row.address for row in rows}) == len({row.key_id for row in rows}) == 1
+
+
+def test_every_owner_has_an_index_of_its_own(ask_live, partner, xpub):
+    stranger = Partner.objects.create(name="Bob's", fee_schedule=partner.fee_schedule)
+    user = EndUser.objects.create(partner=stranger, livemode=True, external_ref="user-1")
+
+    rows = [
+        ask_live(),
+        ask_live(end_user_id=None),
+        ask_live(partner_id=stranger.pk, end_user_id=user.pk),
+        ask_live(partner_id=stranger.pk, end_user_id=None),
+    ]
+
+    assert len({row.key.index for row in rows}) == len({row.address for row in rows}) == 4
+
+
+def test_test_mode_never_names_a_real_address(ask, xpub, connected):
+    assert ask(network="ethereum").key is None
+    assert DepositKey.objects.count() == 0
+
+    with pytest.raises(IntegrityError, match="deposit_address_with_a_key_is_live"):
+        make_key_and_test_address(ask)
+
+
+def make_key_and_test_address(ask):
+    row = ask()
+    key = deposits.key_of(partner_id=row.partner_id, end_user_id=row.end_user_id)
+    DepositAddress.objects.create(
+        partner_id=row.partner_id,
+        livemode=False,
+        asset="USDT",
+        network="ethereum",
+        address=key.address,
+        key=key,
+    )
+
+
+def test_other_families_have_no_keys_yet(ask_live, xpub):
+    assert ask_live(network="tron").key is None
+    assert ask_live(network="solana").key is None
+
+
+def test_a_number_that_was_rolled_back_is_not_given_again(ask_live, xpub):
+    seen = []
+    with transaction.atomic():
+        seen.append(ask_live().key.index)
+        transaction.set_rollback(True)
+
+    assert DepositKey.objects.count() == 0
+    assert ask_live().key.index > seen[0]
+
+
+def test_an_invalid_child_is_passed_over(ask_live, xpub, monkeypatch):
+    invalid = []
+
+    def first_two_invalid(text, index):
+        if len(invalid) < 2:
+            invalid.append(index)
+            raise NoSuchChild(index)
+        return receiving_address(text, index)
+
+    monkeypatch.setattr(deposits, "receiving_address", first_two_invalid)
+
+    row = ask_live()
+
+    assert row.key.index == invalid[1] + 1 == invalid[0] + 2
+    assert row.address == receiving_address(XPUB, row.key.index)
+
+
+def test_a_new_extended_key_goes_on_counting_and_leaves_old_rows(ask_live, xpub, settings):
+    old = ask_live()
+    settings.DEPOSIT_XPUB = OTHER_XPUB
+
+    assert ask_live().pk == old.pk
+    new = ask_live(network="polygon")
+
+    assert new.key.index > old.key.index
+    assert new.address == receiving_address(OTHER_XPUB, new.key.index)
+    assert {new.key.account, old.key.account} == {
+        read_account(text).fingerprint.hex() for text in (XPUB, OTHER_XPUB)
+    }
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE rails_depositkey SET partner_id = gen_random_uuid()",
+        "UPDATE rails_depositkey SET index = index + 1",
+        "DELETE FROM rails_depositkey",
+        "TRUNCATE rails_depositkey CASCADE",
+        "UPDATE rails_depositaddress SET address = 'elsewhere'",
+        "UPDATE rails_depositaddress SET end_user_id = NULL",
+        "UPDATE rails_depositaddress SET key_id = NULL",
+        "UPDATE rails_depositaddress SET retired_at = now()",
+    ],
+)
+def test_whose_an_address_is_never_changes(ask_live, xpub, change):
+    row = ask_live()
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        with pytest.raises(IntegrityError), transaction.atomic():
+            cursor.execute(change)
+
+    row.refresh_from_db()
+    assert (row.address, row.retired_at) == (row.key.address, None)
+
+
+@pytest.mark.parametrize("network", EVM)
+def test_without_an_extended_key_a_connected_house_hands_out_nothing(
+    ask_live, connected, network
+):
+    for _ in range(2):
+        with pytest.raises(DepositsUnavailable):
+            ask_live(network=network)
+
+    assert DepositAddress.objects.count() == 0
+
+
+def test_a_connected_house_hands_out_no_pretended_address_of_any_family(ask_live, connected):
+    with pytest.raises(DepositsUnavailable):
+        ask_live(network="tron")
+
+
+def test_the_demo_pretends_only_where_nothing_is_connected(ask_live, connected, settings):
+    settings.ZOPAY_DEMO = True
+
+    assert ask_live(network="tron").key is None
+    assert ask_live(network="polygon").key is None
+    with pytest.raises(DepositsUnavailable):
+        ask_live()
+
+
+def test_an_old_address_without_a_key_is_not_handed_out_once_connected(
+    ask_live, ask, partner, settings
+):
+    old = ask_live()
+    in_test_mode = ask(network="ethereum")
+    settings.RPC_URLS = {"ethereum": ("http://127.0.0.1:1",)}
+
+    with pytest.raises(DepositsUnavailable):
+        ask_live()
+
+    assert list(addresses_told(partner_id=partner.pk, livemode=True)) == []
+    told = addresses_told(partner_id=partner.pk, livemode=False)
+    assert list(told) == [in_test_mode]
+    old.refresh_from_db()
+    assert old.retired_at is None
+
+
+def test_an_old_address_without_a_key_is_replaced_by_one_with_a_key(
+    ask_live, partner, settings
+):
+    old = ask_live(label="savings")
+    settings.DEPOSIT_XPUB = XPUB
+
+    new = ask_live(label="other")
+
+    assert (ask_live().pk, new.label) == (new.pk, "savings")
+    assert new.address == receiving_address(XPUB, new.key.index) != old.address
+    old.refresh_from_db()
+    assert old.retired_at is not None
+    assert list(addresses_told(partner_id=partner.pk, livemode=True)) == [new]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_replace_an_old_address_at_once_get_the_same_row(ask_live, settings):
+    ask_live()
+    settings.DEPOSIT_XPUB = XPUB
+
+    with transaction.atomic():
+        first = ask_live()
+        other = Session(ask_live)
+        wait_until_somebody_waits_for_me()
+
+    assert other.wait().pk == first.pk
+    assert DepositAddress.objects.standing().count() == 1
+    assert DepositAddress.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [("", []), (XPUB, []), (XPUB[:-1] + "x", ["rails.E001"]), ("hello", ["rails.E001"])],
+)
+def test_a_wrong_extended_key_stops_the_start(settings, text, ids):
+    settings.DEPOSIT_XPUB = text
+
+    found = [one for one in run_checks() if one.id.startswith("rails.")]
+
+    assert [one.id for one in found] == ids
+    assert all(len(text) < 10 or text not in str(one) for one in found)

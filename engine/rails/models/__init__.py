@@ -2,7 +2,13 @@
 
 from engine.rails.models.attempts import Attempt, AttemptState, EvidenceKind, SendEvidence
 from engine.rails.models.chains import ChainHead, DepthPolicy, Token
-from engine.rails.models.deposits import DepositAddress
+from engine.rails.models.deposits import (
+    Arrival,
+    ArrivalState,
+    DepositAddress,
+    DepositKey,
+    DepositWatch,
+)
 from engine.rails.models.simulated import (
     ArrivedQuerySet,
     FaultKind,
@@ -20,11 +26,15 @@ from engine.rails.models.wallets import (
 )
 
 __all__ = [
+    "Arrival",
+    "ArrivalState",
     "ArrivedQuerySet",
     "Attempt",
     "AttemptState",
     "ChainHead",
     "DepositAddress",
+    "DepositKey",
+    "DepositWatch",
     "DepthPolicy",
     "EvidenceKind",
     "FaultKind",

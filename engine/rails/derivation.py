@@ -1,0 +1,154 @@
+"""Addresses from an extended public key, by BIP-32's public derivation.
+
+Whoever holds the account's extended public key can name every address of the account and
+spend from none: a web host needs no more. The key of an address is derived from the
+extended private key, elsewhere, by the same steps.
+
+Source: BIP-32 (github.com/bitcoin/bips, bip-0032.mediawiki), sections "Public parent key →
+public child key", "Serialization format" and "Key identifiers". The account is BIP-44's
+m/44'/60'/0', its receiving addresses are at /0/index.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256, sha512
+
+from base58 import b58decode_check
+from Crypto.Hash import RIPEMD160
+from ecdsa import SECP256k1  # type: ignore[import-untyped]
+from ecdsa.ellipticcurve import INFINITY, PointJacobi  # type: ignore[import-untyped]
+from ecdsa.errors import MalformedPointError  # type: ignore[import-untyped]
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+# "xpub": a public key of Bitcoin's main net, which Ethereum's wallets use as well.
+PUBLIC_VERSION = bytes.fromhex("0488B21E")
+SERIALIZED_BYTES = 78
+# From here on a step is hardened, and needs the private key.
+HARDENED = 2**31
+ACCOUNT_DEPTH = 3
+RECEIVING = 0
+
+
+class XpubInvalid(ValueError):
+    """The text is no extended public key that addresses may be derived from."""
+
+
+class NoSuchChild(ValueError):
+    """There is no child at this index, by less than one chance in 2**127. Take the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A node of the tree without its private key. `point` is the compressed public key."""
+
+    point: bytes
+    chain_code: bytes
+    depth: int
+    parent_fingerprint: bytes
+    child_number: int
+
+    @property
+    def fingerprint(self) -> bytes:
+        """The first four bytes of the key's identifier, as children carry them."""
+        return RIPEMD160.new(sha256(self.point).digest()).digest()[:4]
+
+    def child(self, index: int) -> PublicKey:
+        """The child at `index`, from 0 to 2**31 - 1.
+
+        Raises NoSuchChild, and ValueError for an index that is hardened or none.
+        """
+        if not 0 <= index < HARDENED:
+            raise ValueError(f"a public key has no child at {index}")
+        mixed = _hmac_sha512(self.chain_code, self.point + index.to_bytes(4, "big"))
+        factor = int.from_bytes(mixed[:32], "big")
+        if factor >= SECP256k1.order:
+            raise NoSuchChild(index)
+        parent = PointJacobi.from_bytes(SECP256k1.curve, self.point)
+        point = SECP256k1.generator * factor + parent
+        if point == INFINITY:
+            raise NoSuchChild(index)
+        return PublicKey(
+            point=point.to_bytes("compressed"),
+            chain_code=mixed[32:],
+            depth=self.depth + 1,
+            parent_fingerprint=self.fingerprint,
+            child_number=index,
+        )
+
+    def address(self) -> str:
+        """The account-based chains' address of this key, with its EIP-55 checksum."""
+        point = PointJacobi.from_bytes(SECP256k1.curve, self.point)
+        return to_checksum_address(keccak(point.to_bytes("raw"))[12:])
+
+
+@lru_cache(maxsize=8)
+def read_xpub(text: str) -> PublicKey:
+    """An extended public key as wallets write it, ``xpub…``.
+
+    Raises XpubInvalid for a wrong checksum, a private key, a key of another kind (ypub,
+    zpub, tpub), and a point that is not on the curve. The text is in no message: beside
+    one private key of the account, it gives away all the others.
+    """
+    try:
+        payload = b58decode_check(text)
+    except ValueError:
+        raise XpubInvalid("its checksum is wrong") from None
+    if len(payload) != SERIALIZED_BYTES or payload[:4] != PUBLIC_VERSION:
+        raise XpubInvalid("it does not begin with xpub")
+    depth, child_number = payload[4], int.from_bytes(payload[9:13], "big")
+    if depth == 0 and (child_number or any(payload[5:9])):
+        raise XpubInvalid("it says that it has no parent, and which child it is")
+    point = payload[45:]
+    if not _is_on_the_curve(point):
+        raise XpubInvalid("its key is no point of the curve")
+    return PublicKey(
+        point=point,
+        chain_code=payload[13:45],
+        depth=depth,
+        parent_fingerprint=payload[5:9],
+        child_number=child_number,
+    )
+
+
+def _is_on_the_curve(point: bytes) -> bool:
+    # The library would take a coordinate that is too large for what is left of it.
+    if int.from_bytes(point[1:], "big") >= SECP256k1.curve.p():
+        return False
+    try:
+        PointJacobi.from_bytes(SECP256k1.curve, point, valid_encodings=("compressed",))
+    except MalformedPointError:
+        return False
+    return True
+
+
+def read_account(text: str) -> PublicKey:
+    """The extended public key of an account, such as that of m/44'/60'/0'.
+
+    Raises XpubInvalid also for a key of another depth: what is derived from that, the
+    signer, which begins at the account, would not find again.
+    """
+    account = read_xpub(text)
+    if account.depth != ACCOUNT_DEPTH or account.child_number < HARDENED:
+        raise XpubInvalid("it is not that of an account, such as m/44'/60'/0'")
+    return account
+
+
+@lru_cache(maxsize=8)
+def _receiving(text: str) -> PublicKey:
+    return read_account(text).child(RECEIVING)
+
+
+def receiving_address(text: str, index: int) -> str:
+    """The address at /0/`index` of the account whose extended public key is `text`.
+
+    Raises XpubInvalid and NoSuchChild, and ValueError for an index out of range.
+    """
+    return _receiving(text).child(index).address()
+
+
+def _hmac_sha512(key: bytes, message: bytes) -> bytes:
+    return hmac.digest(key, message, sha512)
