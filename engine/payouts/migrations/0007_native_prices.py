@@ -29,7 +29,7 @@ def insert(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payouts", "0004_what_it_waits_for")]
+    dependencies = [("payouts", "0005_the_fence")]
     operations = [
         migrations.CreateModel(
             name="NativePrice",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.payouts.models.fence import Break, BreakKind, Fence, Journal, Reconciliation
 from engine.payouts.models.funds import Deposit, Holding
 from engine.payouts.models.guards import BlockedDestination, Freeze, Limit
 from engine.payouts.models.payouts import Payout, PayoutEvent, Quote
@@ -10,14 +11,19 @@ from engine.payouts.models.prices import AssetPrice, BridgeFee, NativePrice, Net
 __all__ = [
     "AssetPrice",
     "BlockedDestination",
+    "Break",
+    "BreakKind",
     "BridgeFee",
     "Deposit",
+    "Fence",
     "Freeze",
     "Holding",
+    "Journal",
     "Limit",
     "NativePrice",
     "NetworkFee",
     "Payout",
     "PayoutEvent",
     "Quote",
+    "Reconciliation",
 ]
