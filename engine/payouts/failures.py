@@ -42,6 +42,11 @@ _FAILURES = (
         is_retryable=True,
     ),
     Failure(
+        "nonce_taken",
+        "The transfer can no longer be sent as it was prepared. The funds are back.",
+        is_retryable=True,
+    ),
+    Failure(
         "cancelled",
         "The payout was cancelled before it was sent. The funds are back.",
         is_retryable=True,

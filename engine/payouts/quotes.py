@@ -17,11 +17,12 @@ from engine.common.ids import new_id, parse_public_id
 from engine.common.secrets import sign
 from engine.common.units import format_units, format_usd
 from engine.payouts.doors import door_named
-from engine.payouts.errors import AmountTooSmall, ExternalRefUnknown
+from engine.payouts.errors import AmountTooSmall, ExternalRefUnknown, RouteUnavailable
 from engine.payouts.funds import open_holding, read_purse
 from engine.payouts.models import Payout, Quote
 from engine.payouts.models.payouts import Terms
 from engine.payouts.pricing import price_book_with
+from engine.payouts.rail_choice import can_pay
 from engine.payouts.routing import Route, Wish, find_route
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ def make_quote(request: QuoteRequest) -> tuple[Quote, Route]:
     who holds too little gets a quote all the same; the route's `shortfall` says what is
     missing.
     """
+    if not can_pay(request.to_network, livemode=request.livemode):
+        raise RouteUnavailable(f"Nothing of ours reaches {request.to_network} right now.")
     # One book for the whole quote: its parts must come from the same moment.
     book = price_book_with(schedule=request.fee_schedule_id)
     if book.worth(asset=request.asset.code, units=request.units) > USD_MICROS_MAX:

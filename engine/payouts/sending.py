@@ -6,6 +6,7 @@ crash after any line leaves something that can be looked up by name.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from django.db import connection, transaction
 
 from engine.payouts import services
 from engine.payouts.models import BlockedDestination, Freeze, Payout
+from engine.payouts.rail_choice import rail_of_leg
 from engine.payouts.states import Status
 from engine.rails.attempts import note_evidence, open_attempts
 from engine.rails.base import Order, Prepared, rail_named
@@ -30,6 +32,8 @@ logger = structlog.get_logger(__name__)
 
 # While frozen, a payout that was accepted waits; this is how often it asks.
 FROZEN_SECONDS = 5.0
+# What a rail cannot send for now is tried again this soon.
+UNAVAILABLE_SECONDS = 2.0
 # What only a person can decide is looked at again this often.
 REVIEWED_SECONDS = 60.0
 # Whoever sets a freeze waits for those who are signing, and they for her: once the freeze
@@ -78,12 +82,93 @@ def prepare_due(payout_ids: Sequence[UUID]) -> None:
 
     What the rail refuses to prepare, or nobody may be paid any more, was never sent: such
     a payout fails, funds released. But once money is on a bridge only a person can say
-    what becomes of it.
+    what becomes of it. What the rail cannot send for now waits, and says for what.
     """
+    checked = _preflight(payout_ids)
+    if not checked:
+        return
     with transaction.atomic():
-        ready = _not_stopped(_without_attempt(payout_ids))
-        for rail in {payout.rail for payout in ready}:
-            _prepare_on(rail, [payout for payout in ready if payout.rail == rail])
+        ready = _not_stopped(_without_attempt(list(checked)))
+        orders = [(payout, checked[payout.id]) for payout in ready]
+        # Checked before the lock; should the payout have gone on since, so must the check.
+        orders = [(payout, found) for payout, found in orders if found.leg == payout.leg]
+        _settle_refusals(orders)
+        for rail in sorted({found.rail for _, found in orders if found.order}):
+            _prepare_on(
+                rail,
+                [(p, found.order) for p, found in orders if found.rail == rail and found.order],
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a rail said of a payout's leg before anything was taken; `order` when it may go."""
+
+    leg: int
+    rail: str
+    order: Order | None
+    refusal: RailRejected | RailUnavailable | None
+
+
+def _preflight(payout_ids: Sequence[UUID]) -> dict[UUID, Checked]:
+    """Ask the rails whether each payout without an attempt could be sent. Locks nothing."""
+    waiting = _drop_begun(
+        list(
+            Payout.objects.filter(
+                id__in=payout_ids, status__in=[Status.PENDING, Status.BROADCAST]
+            ).order_by("id")
+        )
+    )
+    checked: dict[UUID, Checked] = {}
+    by_rail: dict[str, list[Payout]] = defaultdict(list)
+    for payout in waiting:
+        by_rail[rail_of_leg(payout)].append(payout)
+    for rail, payouts in by_rail.items():
+        told: Sequence[Order | RailRejected | RailUnavailable]
+        try:
+            told = rail_named(rail).preflight([order_for(payout) for payout in payouts])
+        except RailUnavailable as error:
+            told = [error] * len(payouts)
+        for payout, answer in zip(payouts, told, strict=True):
+            if isinstance(answer, Order):
+                checked[payout.id] = Checked(payout.leg, rail, answer, None)
+            else:
+                checked[payout.id] = Checked(payout.leg, rail, None, answer)
+    return checked
+
+
+def _settle_refusals(checked: Sequence[tuple[Payout, Checked]]) -> None:
+    """Give up what the rail refuses for good; let wait what it cannot send for now."""
+    _give_up(
+        [
+            (payout, found.refusal.failure_code)
+            for payout, found in checked
+            if isinstance(found.refusal, RailRejected)
+        ]
+    )
+    _let_wait(
+        [
+            (payout, found.refusal)
+            for payout, found in checked
+            if isinstance(found.refusal, RailUnavailable)
+        ]
+    )
+
+
+def _let_wait(unavailable: Sequence[tuple[Payout, RailUnavailable]]) -> None:
+    """Nothing was taken and nothing sent: the funds stay held, and it is tried again."""
+    if not unavailable:
+        return
+    reasons = sorted({error.waiting_for for _, error in unavailable})
+    logger.warning("payouts_wait", payouts=len(unavailable), waiting_for=reasons)
+    services.reschedule(
+        [
+            services.Step(
+                payout.id, due_seconds=UNAVAILABLE_SECONDS, waiting_for=error.waiting_for
+            )
+            for payout, error in unavailable
+        ]
+    )
 
 
 def _not_stopped(waiting: list[Payout]) -> list[Payout]:
@@ -103,7 +188,9 @@ def _not_stopped(waiting: list[Payout]) -> list[Payout]:
     held_back, given_up, ready = [], [], []
     for payout in waiting:
         if frozen & {"", payout.from_network, payout.to_network}:
-            held_back.append(services.Step(payout.id, due_seconds=FROZEN_SECONDS))
+            held_back.append(
+                services.Step(payout.id, due_seconds=FROZEN_SECONDS, waiting_for="frozen")
+            )
         elif payout.destination in blocked:
             given_up.append((payout, "destination_blocked"))
         else:
@@ -145,27 +232,35 @@ def _without_attempt(payout_ids: Sequence[UUID]) -> list[Payout]:
         .filter(id__in=payout_ids, status__in=[Status.PENDING, Status.BROADCAST])
         .order_by("id")
     )
-    locked = list(payouts)
+    return _drop_begun(list(payouts))
+
+
+def _drop_begun(payouts: list[Payout]) -> list[Payout]:
+    """Those whose current leg has no attempt yet."""
+    if not payouts:
+        return []
     begun = set(
-        Attempt.objects.filter(payout_id__in=[payout.id for payout in locked]).values_list(
+        Attempt.objects.filter(payout_id__in=[payout.id for payout in payouts]).values_list(
             "payout_id", "leg"
         )
     )
-    return [payout for payout in locked if (payout.id, payout.leg) not in begun]
+    return [payout for payout in payouts if (payout.id, payout.leg) not in begun]
 
 
-def _prepare_on(rail: str, payouts: list[Payout]) -> None:
-    orders = [order_for(payout) for payout in payouts]
-    outcomes = rail_named(rail).prepare(orders)
-    refused, sends = [], []
-    for payout, order, outcome in zip(payouts, orders, outcomes, strict=True):
+def _prepare_on(rail: str, waiting: Sequence[tuple[Payout, Order]]) -> None:
+    outcomes = rail_named(rail).prepare([order for _, order in waiting])
+    refused, unavailable, sends = [], [], []
+    for (payout, order), outcome in zip(waiting, outcomes, strict=True):
         if isinstance(outcome, RailRejected):
             refused.append((payout, outcome.failure_code))
+        elif isinstance(outcome, RailUnavailable):
+            unavailable.append((payout, outcome))
         else:
             sends.append((order, outcome))
     open_attempts(sends=sends)
     _give_up(refused)
-    pending = {payout.id for payout in payouts if payout.status == Status.PENDING}
+    _let_wait(unavailable)
+    pending = {payout.id for payout, _ in waiting if payout.status == Status.PENDING}
     services.advance(
         Status.SENDING,
         [services.Step(order.payout_id) for order, _ in sends if order.payout_id in pending],
@@ -185,6 +280,7 @@ def order_for(payout: Payout) -> Order:
         destination=payout.destination,
         asked_units=payout.units_sent,
         is_last_leg=payout.leg == payout.legs,
+        to_network=payout.to_network,
     )
 
 

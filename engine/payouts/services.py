@@ -6,6 +6,7 @@ key order, payouts before accounts, and nobody holds a lock while talking to a r
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from engine.payouts.announcements import announce
 from engine.payouts.funds import open_system_account
 from engine.payouts.models import Payout
 from engine.payouts.quotes import parse_quote_id
+from engine.payouts.rail_choice import rails_by_network
 from engine.payouts.states import FINAL, Status, starts_of
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ NOTE_LEG = (SQL / "note_leg.sql").read_text()
 RESCHEDULE = (SQL / "reschedule.sql").read_text()
 EXECUTE = """
 SELECT outcome, answer_status, answer, payout
-FROM payouts_execute(%s, %s, %s, %s, %s, %s, make_interval(hours => %s), %s)
+FROM payouts_execute(%s, %s, %s, %s, %s, %s, make_interval(hours => %s), %s::jsonb)
 """
 LOCK = "SELECT FROM payouts_payout WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE"
 
@@ -80,7 +82,7 @@ def execute_quote(
             idempotency_key,
             fingerprint,
             settings.IDEMPOTENCY_REPLAY_HOURS,
-            settings.PAYOUT_RAIL,
+            json.dumps(rails_by_network()),
         ]
     )
     match outcome:
@@ -104,6 +106,8 @@ def _call_execute(arguments: list[Any]) -> tuple[str, int, Any, UUID]:
 def _refusal(outcome: str, payout_id: UUID) -> RequestRefused:
     if outcome == "quote_already_used":
         return errors.QuoteAlreadyUsed(payout_id=public_id("pay", payout_id))
+    if outcome == "route_unavailable":
+        return errors.RouteUnavailable("Nothing of ours reaches that network right now.")
     refusals: dict[str, type[RequestRefused]] = {
         "quote_invalid": errors.QuoteInvalid,
         "quote_not_found": errors.QuoteNotFound,
@@ -122,7 +126,9 @@ class Step:
     """One payout's next step, as the rail's evidence asks for it.
 
     `network` and `reference` are what the outside calls it; `estimate` the new delivery
-    time, None to keep the old one; `due_seconds` when to look again.
+    time, None to keep the old one; `due_seconds` when to look again. `waiting_for` says
+    why nothing has been sent yet; `confirmations` of `confirmations_needed` how deep the
+    leg is.
     """
 
     payout_id: UUID
@@ -132,6 +138,9 @@ class Step:
     estimate: datetime | None = None
     due_seconds: float = 1.0
     needs_review: bool = False
+    waiting_for: str = ""
+    confirmations: int = 0
+    confirmations_needed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +201,8 @@ def _advance_rows(end: Status, steps: Sequence[Step]) -> list[Moved]:
                 "failure_codes": [step.failure_code for step in steps],
                 "estimates": [step.estimate for step in steps],
                 "dues": [step.due_seconds for step in steps],
+                "confirmations": [step.confirmations for step in steps],
+                "needed": [step.confirmations_needed for step in steps],
             },
         )
         return [Moved.from_row(row) for row in cursor.fetchall()]
@@ -268,6 +279,9 @@ def _write_steps(sql: str, steps: Sequence[Step]) -> None:
                 "estimates": [step.estimate for step in ordered],
                 "dues": [step.due_seconds for step in ordered],
                 "reviews": [step.needs_review for step in ordered],
+                "waiting": [step.waiting_for for step in ordered],
+                "confirmations": [step.confirmations for step in ordered],
+                "needed": [step.confirmations_needed for step in ordered],
             },
         )
 

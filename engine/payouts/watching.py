@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from engine.payouts import services
+from engine.payouts.costs import NetworkCost, book_network_costs
 from engine.payouts.pricing import price_book
 from engine.payouts.states import Status
 from engine.rails.attempts import close_attempts, note_evidence
@@ -107,7 +108,7 @@ def _fail(looks: Sequence[Look]) -> list[services.Moved]:
             services.Step(
                 one.payout_id,
                 network=one.prepared.network,
-                reference=one.prepared.reference if one.status == Status.BROADCAST else "",
+                reference=_shown(one, sighting) if one.status == Status.BROADCAST else "",
                 failure_code=sighting.failure_code,
             )
             for one, sighting in looks
@@ -140,8 +141,29 @@ def _close(
             )
         news = [look for look in looks if look[0].attempt_id in closed]
         moved = {payout.payout_id for payout in step(news)}
+        book_network_costs(_costs(news))
         if stuck := {one.payout_id for one, _ in news} - moved:
             raise AttemptOfAnotherState(stuck)
+
+
+def _shown(one: Sent, sighting: Sighting) -> str:
+    """What people are shown: a hash that a block holds says more than a wallet's number."""
+    return sighting.reference or one.prepared.reference
+
+
+def _costs(looks: Iterable[Look]) -> list[NetworkCost]:
+    """What the networks took for what is over, whether or not it arrived."""
+    return [
+        NetworkCost(
+            network=one.prepared.network,
+            asset=sighting.cost_asset,
+            units=sighting.cost_units,
+            hash=sighting.reference,
+            livemode=one.livemode,
+        )
+        for one, sighting in looks
+        if sighting.cost_units
+    ]
 
 
 def _steps(looks: Iterable[Look]) -> list[services.Step]:
@@ -150,10 +172,13 @@ def _steps(looks: Iterable[Look]) -> list[services.Step]:
         services.Step(
             one.payout_id,
             network=one.prepared.network,
-            reference=one.prepared.reference,
+            reference=_shown(one, sighting),
+            confirmations=sighting.confirmations,
+            confirmations_needed=sighting.confirmations_needed,
             estimate=_estimate(one, sighting, now),
             due_seconds=_due_seconds(sighting, now),
-            needs_review=(
+            needs_review=sighting.needs_person
+            or (
                 sighting.outcome is Outcome.UNKNOWN
                 and now - one.created_at > timedelta(seconds=settings.REVIEW_SECONDS)
             ),

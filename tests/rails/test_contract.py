@@ -8,7 +8,6 @@ import re
 from dataclasses import replace
 
 import pytest
-from django.conf import settings
 from django.db import transaction
 
 from engine.rails.base import Outcome, Prepared, rail_named
@@ -26,7 +25,7 @@ CARRYING = [code for code, network in NETWORKS.items() if network.family in SHAP
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(params=sorted(settings.PAYOUT_RAILS))
+@pytest.fixture(params=["simulated"])
 def rail(request):
     return rail_named(request.param)
 

@@ -7,8 +7,9 @@
 WITH asked AS (
     SELECT * FROM unnest(
         %(ids)s::uuid[], %(networks)s::text[], %(references)s::text[],
-        %(failure_codes)s::text[], %(estimates)s::timestamptz[], %(dues)s::float8[]
-    ) AS t(id, network, reference, failure_code, estimate, due_seconds)
+        %(failure_codes)s::text[], %(estimates)s::timestamptz[], %(dues)s::float8[],
+        %(confirmations)s::integer[], %(needed)s::integer[]
+    ) AS t(id, network, reference, failure_code, estimate, due_seconds, confirmations, needed)
 ),
 locked AS (
     SELECT p.id FROM payouts_payout p
@@ -20,6 +21,9 @@ moved AS (
         status = %(end)s,
         steps = p.steps + 1,
         failure_code = asked.failure_code,
+        waiting_for = '',
+        confirmations = asked.confirmations,
+        confirmations_needed = asked.needed,
         estimated_delivery_at = coalesce(asked.estimate, p.estimated_delivery_at),
         finished_at = CASE WHEN %(is_final)s THEN clock_timestamp() END,
         due_at = CASE WHEN NOT %(is_final)s

@@ -80,13 +80,14 @@ END $$;
 
 CREATE OR REPLACE FUNCTION payouts_execute(
     p_quote uuid, p_signature text, p_partner uuid, p_livemode boolean,
-    p_key text, p_fingerprint bytea, p_replay interval, p_rail text,
+    p_key text, p_fingerprint bytea, p_replay interval, p_rails jsonb,
     OUT outcome text, OUT answer_status integer, OUT answer bytea, OUT payout uuid
 ) LANGUAGE plpgsql AS $$
 DECLARE
     q payouts_quote;
     v_now timestamptz;
     v_promised timestamptz;
+    v_rail text;
 BEGIN
     SELECT * INTO q FROM payouts_quote WHERE id = p_quote FOR UPDATE;
     IF NOT FOUND OR q.signature <> p_signature THEN
@@ -122,6 +123,12 @@ BEGIN
     IF outcome IS NOT NULL THEN
         RETURN;
     END IF;
+    v_rail := CASE WHEN q.livemode THEN coalesce(p_rails->>q.to_network, p_rails->>'live')
+                   ELSE p_rails->>'test' END;
+    IF v_rail IS NULL THEN
+        outcome := 'route_unavailable';
+        RETURN;
+    END IF;
     PERFORM FROM ledger_account a
     WHERE a.id = q.available_account_id AND a.balance >= q.units_sent FOR UPDATE;
     IF NOT FOUND THEN
@@ -154,7 +161,7 @@ BEGIN
         held_account_id, status, leg, steps, failure_code, promised_at,
         estimated_delivery_at, created_at, due_at, needs_review
     ) VALUES (
-        q.payout_id, q.id, q.partner_id, q.livemode, q.end_user_id, q.door, p_rail, q.asset,
+        q.payout_id, q.id, q.partner_id, q.livemode, q.end_user_id, q.door, v_rail, q.asset,
         q.from_network, q.to_network, q.destination, q.units_sent, q.units_received,
         q.available_account_id, q.held_account_id, 'pending', 1, 1, '', v_promised,
         v_promised, v_now, v_now, false

@@ -4,8 +4,9 @@
 WITH asked AS (
     SELECT * FROM unnest(
         %(ids)s::uuid[], %(estimates)s::timestamptz[], %(dues)s::float8[],
-        %(reviews)s::boolean[]
-    ) AS t(id, estimate, due_seconds, needs_review)
+        %(reviews)s::boolean[], %(waiting)s::text[], %(confirmations)s::integer[],
+        %(needed)s::integer[]
+    ) AS t(id, estimate, due_seconds, needs_review, waiting_for, confirmations, needed)
 ),
 locked AS (
     SELECT p.id FROM payouts_payout p
@@ -15,6 +16,9 @@ locked AS (
 UPDATE payouts_payout p SET
     due_at = clock_timestamp() + make_interval(secs => asked.due_seconds),
     estimated_delivery_at = coalesce(asked.estimate, p.estimated_delivery_at),
-    needs_review = p.needs_review OR asked.needs_review
+    needs_review = p.needs_review OR asked.needs_review,
+    waiting_for = asked.waiting_for,
+    confirmations = asked.confirmations,
+    confirmations_needed = asked.needed
 FROM asked JOIN locked USING (id)
 WHERE p.id = asked.id
