@@ -233,8 +233,7 @@ def test_threads_share_a_signer():
         "{}",
         '{"version": 3}',
         '{"version": 9}',
-        '{"version": 3, "crypto": {"kdf": "pbkdf2", "kdfparams": '
-        + '{"prf": "md5", "salt": "", "dklen": 32, "c": 1}}}',
+        '{"version":3,"crypto":{"kdf":"pbkdf2","kdfparams":{"prf":"md5","salt":"","dklen":32,"c":1}}}',
     ],
 )
 def test_a_file_that_is_no_key_s_says_what_to_do(keystore, content):
