@@ -97,6 +97,8 @@ EVM_BUMP_SECONDS = env.float("EVM_BUMP_SECONDS", default=30.0)
 EVM_BUMPS_MAX = env.int("EVM_BUMPS_MAX", default=8)
 # No gas is bought above this price, whatever the chain asks: payouts wait instead.
 EVM_FEE_CEILING_WEI = env.int("EVM_FEE_CEILING_WEI", default=500 * 10**9)
+# On top of what a transfer would cost now: it is promised a minute before it is paid.
+NETWORK_FEE_MARGIN_PERCENT = env.int("NETWORK_FEE_MARGIN_PERCENT", default=20)
 # Who signs, and where the keys are; only worker hosts need them.
 SIGNER = env.str("SIGNER", default="engine.rails.signing.KeystoreSigner")
 KEYSTORE_DIR = Path(env.str("KEYSTORE_DIR", default=str(ZOPAY_HOME / "keystore")))
@@ -289,6 +291,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": SWEEP_SECONDS,
         # A sweep that waited longer than this is already superseded by the next one.
         "options": {"expires": max(SWEEP_SECONDS * 5, 5)},
+    },
+    "watch chains": {
+        "task": "rails.watch_chains",
+        "schedule": CHAIN_WATCH_SECONDS,
+        "options": {"expires": max(CHAIN_WATCH_SECONDS * 2, 5)},
+    },
+    "price networks": {
+        "task": "payouts.price_networks",
+        "schedule": CHAIN_WATCH_SECONDS,
+        "options": {"expires": max(CHAIN_WATCH_SECONDS * 2, 5)},
     },
     "roll up hot accounts": {"task": "ledger.roll_up", "schedule": ROLLUP_SECONDS},
     "check the ledger": {"task": "ledger.check", "schedule": CHECK_LEDGER_SECONDS},

@@ -1,13 +1,19 @@
-"""Celery's way into the engine: one payload-free task, safe to lose and to double."""
+"""Celery's way into the engine: payload-free tasks, safe to lose and to double."""
 
 from __future__ import annotations
 
 from celery import shared_task
 
-from engine.payouts import sweeps
+from engine.payouts import network_prices, sweeps
 
 
 @shared_task(name="payouts.drain")
 def drain() -> None:
     """Take every due payout a step further."""
     sweeps.drain()
+
+
+@shared_task(name="payouts.price_networks")
+def price_networks() -> None:
+    """Let network fees follow the chains they will be paid on."""
+    network_prices.price_networks()

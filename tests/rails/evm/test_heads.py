@@ -1,0 +1,458 @@
+"""A chain's head: its fees, how fast it is, and an anchor that nothing may move back."""
+
+import threading
+from datetime import timedelta
+from time import monotonic, sleep
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from engine.rails import tasks
+from engine.rails.depths import forget_depths
+from engine.rails.errors import RailUnavailable
+from engine.rails.evm.heads import GWEI, watch_head
+from engine.rails.evm.measures import forget_measures, measure
+from engine.rails.evm.rpc import forget_chains
+from engine.rails.heads import fresh_head, transfers_left
+from engine.rails.models import ChainHead, DepthPolicy, HotWallet, Token, WalletAsset
+from tests.rails.evm.nodes import Node, Refusal
+
+pytestmark = pytest.mark.django_db
+OURS = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+OURS_2 = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"
+
+
+@pytest.fixture(autouse=True)
+def new_world(settings):
+    settings.RPC_TIMEOUT_SECONDS = 2.0
+    settings.RPC_QUORUM = 0
+    forget_chains()
+    forget_measures()
+    depth(5)
+    yield
+    forget_chains()
+
+
+def depth(confirmations, network="ethereum"):
+    DepthPolicy.objects.filter(network=network).delete()
+    DepthPolicy.objects.create(network=network, confirmations=confirmations)
+    forget_depths()
+
+
+def history(*, base=(10**9, 2 * 10**9), tips=(10**9,) * 3, used=(0.5, 0.5, 0.5)):
+    """What a node says of its fees; `base` ends with the next block's."""
+    return {
+        "oldestBlock": "0x1",
+        "baseFeePerGas": [hex(one) for one in base],
+        "gasUsedRatio": list(used),
+        "reward": [[hex(one)] for one in tips],
+    }
+
+
+@pytest.fixture
+def connect(settings):
+    """Nodes of a network, which is connected to them."""
+    nodes = []
+
+    def start(count=1, *, network="ethereum", chain_id=1, **options):
+        made = [Node(chain_id=chain_id, **options) for _ in range(count)]
+        for node in made:
+            node.answers["eth_feeHistory"] = history()
+        settings.RPC_URLS = {network: tuple(node.url for node in made)}
+        nodes.extend(made)
+        return made
+
+    yield start
+    for node in nodes:
+        node.close()
+
+
+@pytest.fixture
+def node(connect):
+    return connect()[0]
+
+
+@pytest.fixture
+def wallets(db):
+    return [
+        HotWallet.objects.create(network=network, address=address, key_name=name)
+        for network, address, name in (
+            ("ethereum", OURS, "one"), ("ethereum", OURS_2, "two"), ("polygon", OURS, "one"),
+        )
+    ]  # fmt: skip
+
+
+def frozen():
+    return list(
+        HotWallet.objects.exclude(frozen_at=None)
+        .values_list("network", "address")
+        .order_by("pk")
+    )
+
+
+def test_the_head_is_kept_with_what_the_next_block_costs(node):
+    before = timezone.now()
+
+    head = watch_head("ethereum")
+
+    assert head == ChainHead.objects.get()
+    assert (head.number, head.hash) == (100, node.hash_of(100))
+    assert (head.base_fee_wei, head.tip_wei) == (2 * 10**9, 10**9)
+    assert (head.final_number, head.final_hash) == (96, node.hash_of(96))
+    assert before <= head.seen_at <= timezone.now()
+    assert node.asked == ["eth_getBlockByNumber", "eth_feeHistory", "eth_getBlockByNumber"]
+
+
+def test_a_round_in_which_nothing_happened_asks_once(node):
+    watch_head("ethereum")
+    node.calls.clear()
+
+    head = watch_head("ethereum")
+
+    assert node.asked == ["eth_getBlockByNumber", "eth_feeHistory"]
+    assert head.number == 100
+
+
+@pytest.mark.parametrize(
+    ("network", "chain_id", "told", "expected"),
+    [
+        ("ethereum", 1, history(tips=(1, 9, 3), used=(1, 1, 1)), 10**6),
+        ("ethereum", 1, history(tips=(10**8, 3 * 10**8, 2 * 10**8)), 2 * 10**8),
+        # Empty blocks paid nobody, and say nothing.
+        ("ethereum", 1, history(tips=(0, 0, 7 * 10**8), used=(0, 0, 0.1)), 7 * 10**8),
+        ("ethereum", 1, history(tips=(0, 0, 0), used=(0, 0, 0)), 10**6),
+        ("ethereum", 1, history(tips=(10**15,) * 3), 20 * GWEI),
+        ("polygon", 137, history(tips=(10**9,) * 3), 30 * GWEI),
+        ("polygon", 137, history(tips=(10**15,) * 3), 500 * GWEI),
+        ("ethereum", 1, {"baseFeePerGas": ["0x5"], "gasUsedRatio": []}, 10**6),
+    ],
+)
+def test_the_tip_is_the_usual_one_within_sane_bounds(
+    connect, network, chain_id, told, expected
+):
+    (node,) = connect(network=network, chain_id=chain_id)
+    node.answers["eth_feeHistory"] = told
+
+    assert watch_head(network).tip_wei == expected
+
+
+def test_a_node_without_a_fee_history_gives_its_blocks_base_fee(node):
+    del node.answers["eth_feeHistory"]
+
+    head = watch_head("ethereum")
+
+    assert (head.base_fee_wei, head.tip_wei) == (10**9, 10**6)
+
+
+@pytest.mark.parametrize("block", [None, {}, {"number": "0x5"}, {"number": None}, "latest", 7])
+def test_a_node_that_does_not_tell_its_head_changes_nothing(node, block):
+    watch_head("ethereum")
+    before = ChainHead.objects.values().get()
+    node.answers["eth_getBlockByNumber"] = block
+
+    with pytest.raises(RailUnavailable, match="does not tell its head"):
+        watch_head("ethereum")
+
+    assert ChainHead.objects.values().get() == before
+
+
+def test_the_anchor_follows_the_head_at_the_smallest_depth_in_use(node):
+    DepthPolicy.objects.create(network="ethereum", units_min=10**9, confirmations=60)
+    DepthPolicy.objects.create(network="ethereum", asset="XAUT", confirmations=3)
+    forget_depths()
+    watch_head("ethereum")
+    node.blocks = 110
+
+    assert watch_head("ethereum").final_number == 108
+
+
+def test_a_young_chain_has_no_anchor_yet(connect):
+    (node,) = connect(blocks=3)
+
+    head = watch_head("ethereum")
+
+    assert (head.number, head.final_number, head.final_hash) == (3, 0, "")
+    node.blocks = 4
+    assert watch_head("ethereum").final_hash == node.hash_of(0)
+
+
+def test_more_depth_or_a_shallow_reorganisation_never_moves_the_anchor_back(node, wallets):
+    watch_head("ethereum")
+    depth(50)
+    node.blocks = 101
+    assert watch_head("ethereum").final_number == 96
+    node.fork_at = 97
+    node.blocks = 102
+
+    head = watch_head("ethereum")
+
+    assert (head.number, head.hash, head.final_number) == (102, node.hash_of(102), 96)
+    assert frozen() == []
+
+
+def test_a_reorganisation_deeper_than_the_policy_freezes_every_wallet_there(
+    node, wallets, caplog
+):
+    watch_head("ethereum")
+    lost = node.hash_of(96)
+    node.fork_at = 96
+    node.blocks = 101
+
+    head = watch_head("ethereum")
+
+    assert frozen() == [("ethereum", OURS), ("ethereum", OURS_2)]
+    assert set(
+        HotWallet.objects.exclude(frozen_at=None).values_list("frozen_why", flat=True)
+    ) == {"ethereum reorganised deeper than the policy at block 96"}
+    assert "chain_reorganised_deeper_than_the_policy" in caplog.text
+    assert lost in caplog.text
+    # It is anchored anew, so that people who have looked can go on.
+    assert (head.final_number, head.final_hash) == (96, node.hash_of(96))
+    HotWallet.objects.update(frozen_at=None, frozen_why="")
+    node.blocks = 110
+    assert watch_head("ethereum").final_number == 106
+    assert frozen() == []
+
+
+def test_one_node_alone_cannot_say_that_the_chain_was_reorganised(connect, wallets):
+    first, second, third = connect(3)
+    watch_head("ethereum")
+    first.fork_at = 90
+    for one in (first, second, third):
+        one.blocks = 101
+
+    head = watch_head("ethereum")
+
+    assert frozen() == []
+    assert (head.final_number, head.final_hash) == (97, second.hash_of(97))
+
+
+def test_enough_nodes_can_even_against_one_that_has_not_heard(connect, wallets):
+    first, second, third = connect(3)
+    watch_head("ethereum")
+    for one in (second, third):
+        one.hash_of = lambda number: f"0x{number:064x}"
+    for one in (first, second, third):
+        one.blocks = 101
+
+    head = watch_head("ethereum")
+
+    assert len(frozen()) == 2
+    assert (head.final_number, head.final_hash) == (96, f"0x{96:064x}")
+
+
+def test_nodes_that_disagree_about_a_block_make_no_anchor_of_it(connect):
+    first, second = connect(2)
+    watch_head("ethereum")
+    second.fork_at = 97
+    first.blocks = second.blocks = 105
+
+    head = watch_head("ethereum")
+
+    assert (head.number, head.final_number) == (105, 96)
+
+
+def test_without_enough_nodes_the_head_is_kept_and_the_anchor_stays(connect):
+    first, second = connect(2)
+    watch_head("ethereum")
+    second.fault = 500
+    first.blocks = second.blocks = 105
+
+    head = watch_head("ethereum")
+
+    assert (head.number, head.final_number) == (105, 96)
+
+
+def test_a_chain_that_is_behind_its_anchor_proves_nothing(node, wallets, caplog):
+    watch_head("ethereum")
+    before = ChainHead.objects.values().get()
+    node.blocks = 95
+
+    assert watch_head("ethereum") is None
+
+    assert ChainHead.objects.values().get() == before
+    assert "chain_behind" in caplog.text
+    assert frozen() == []
+
+
+def test_one_node_that_is_behind_does_not_hide_the_others(connect):
+    first, second = connect(2)
+    watch_head("ethereum")
+    first.blocks, second.blocks = 90, 103
+
+    head = watch_head("ethereum")
+
+    # Two must agree on an anchor, and one of them has not got that far.
+    assert (head.number, head.final_number) == (103, 96)
+
+
+def test_a_later_look_is_not_written_over(node):
+    watch_head("ethereum")
+    later = timezone.now() + timedelta(seconds=30)
+    ChainHead.objects.update(seen_at=later, number=500, base_fee_wei=7)
+    node.blocks = 101
+
+    head = watch_head("ethereum")
+
+    assert (head.number, head.base_fee_wei, head.seen_at) == (500, 7, later)
+
+
+def test_how_fast_blocks_come_is_measured_while_somebody_waits(node):
+    head = watch_head("ethereum")
+    slept_at = 90
+    real = node._eth_getBlockByNumber
+
+    def block(params):
+        told = real(*params)
+        number = int(told["number"], 16)
+        slept = 3600 if number > slept_at else 0
+        return told | {"timestamp": hex(1_700_000_000 + 2 * number + slept)}
+
+    node.answers["eth_getBlockByNumber"] = block
+
+    measure("ethereum", number=head.number)
+
+    assert ChainHead.objects.get().block_seconds == 2.0
+
+
+def test_a_chain_too_young_keeps_what_was_assumed(connect):
+    (node,) = connect(blocks=4)
+    head = watch_head("ethereum")
+    node.calls.clear()
+
+    measure("ethereum", number=head.number)
+
+    assert (ChainHead.objects.get().block_seconds, node.asked) == (12.0, [])
+
+
+def test_it_measures_once_a_minute(node, monkeypatch):
+    head = watch_head("ethereum")
+    now = [1000.0]
+    monkeypatch.setattr("engine.rails.evm.measures.monotonic", lambda: now[0])
+    measure("ethereum", number=head.number)
+    node.calls.clear()
+    now[0] += 59
+
+    measure("ethereum", number=head.number)
+    assert node.asked == []
+
+    now[0] += 1
+    measure("ethereum", number=head.number)
+    assert node.asked == ["eth_getBlockByNumber"] * 6
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"USDT": "0x10000", "XAUT": "0xea60"}, 65_536),
+        ({"USDT": "refused", "XAUT": "0xea60"}, 60_000),
+        # Never more than the most that we let a transfer use, nor less than a payment.
+        ({"USDT": "0xffffff", "XAUT": "0x1"}, 120_000),
+        ({"USDT": "0x1", "XAUT": "0x2"}, 21_000),
+        ({"USDT": "refused", "XAUT": "refused"}, 65_000),
+    ],
+)
+def test_a_transfer_is_the_dearest_token_paid_to_a_stranger(node, wallets, told, expected):
+    for asset in ("USDT", "XAUT"):
+        WalletAsset.objects.create(wallet=wallets[0], asset=asset, balance_units=1)
+        WalletAsset.objects.create(wallet=wallets[1], asset=asset, balance_units=9)
+    tokens = {
+        row.address.lower(): row.asset for row in Token.objects.filter(network="ethereum")
+    }
+    asked = []
+
+    def estimate(params):
+        asked.append(params[0])
+        answer = told[tokens[params[0]["to"].lower()]]
+        if answer == "refused":
+            raise Refusal(3, "execution reverted")
+        return answer
+
+    node.answers["eth_estimateGas"] = estimate
+    head = watch_head("ethereum")
+
+    measure("ethereum", number=head.number)
+
+    assert ChainHead.objects.get().transfer_gas == expected
+    assert {one["from"] for one in asked} == {OURS_2}
+
+
+def test_who_holds_no_token_asks_for_no_estimate(node, wallets):
+    WalletAsset.objects.create(wallet=wallets[0], asset="USDT", balance_units=0)
+    head = watch_head("ethereum")
+
+    measure("ethereum", number=head.number)
+
+    assert "eth_estimateGas" not in node.asked
+
+
+def test_a_head_is_fresh_for_a_minute(node):
+    watch_head("ethereum")
+    assert fresh_head("ethereum") == ChainHead.objects.get()
+
+    ChainHead.objects.update(seen_at=timezone.now() - timedelta(seconds=61))
+
+    assert fresh_head("ethereum") is None
+
+
+def test_what_gas_is_left_for(node):
+    head = watch_head("ethereum")
+
+    assert transfers_left(65_000 * 3 * 10**9 * 7 + 1, head) == 7
+    assert transfers_left(10**18, None) is None
+    head.base_fee_wei = head.tip_wei = 0
+    assert transfers_left(10**18, head) is None
+
+
+def test_the_round_goes_on_when_a_chain_is_away_or_strange(connect, settings, caplog):
+    (away,) = connect()
+    (strange,) = connect(network="polygon", chain_id=137)
+    (well,) = connect(network="avalanche", chain_id=43114)
+    settings.RPC_URLS = {
+        "ethereum": (away.url,), "polygon": (strange.url,), "avalanche": (well.url,),
+    }  # fmt: skip
+    away.fault = 500
+    strange.answers["eth_feeHistory"] = {
+        "baseFeePerGas": ["0x1"],
+        "gasUsedRatio": ["x"],
+        "reward": [["0x1"]],
+    }
+
+    tasks.watch_chains()
+
+    assert list(ChainHead.objects.values_list("network", flat=True)) == ["avalanche"]
+    assert "chain_away" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_worker_at_a_time_looks_at_a_network(connect, settings):
+    (slow,) = connect()
+    (quick,) = connect(network="polygon", chain_id=137)
+    settings.RPC_URLS = {"ethereum": (slow.url,), "polygon": (quick.url,)}
+    slow.fault = "hang"
+    first = threading.Thread(target=run_and_close, args=(tasks.watch_chains,))
+    first.start()
+    wait_until(lambda: slow.heard)
+    slow.fault = None
+
+    tasks.watch_chains()
+
+    assert list(ChainHead.objects.values_list("network", flat=True)) == ["polygon"]
+    first.join(20)
+    tasks.watch_chains()
+    assert ChainHead.objects.count() == 2
+
+
+def wait_until(is_so):
+    deadline = monotonic() + 10
+    while not is_so():
+        assert monotonic() < deadline
+        sleep(0.01)
+
+
+def run_and_close(call):
+    try:
+        call()
+    finally:
+        connection.close()
