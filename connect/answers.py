@@ -12,7 +12,7 @@ from connect.door import describe_failure, snapshot
 from connect.words import activity_word
 from engine.common.times import format_time
 from engine.common.units import format_units, format_usd
-from engine.rails.explorers import explorer_url
+from engine.rails.explorers import HOUSE, explorer_url
 from engine.rails.networks import ASSETS, NETWORKS
 
 if TYPE_CHECKING:
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 
 USD_MICROS_IN_A_CENT = 10_000
 CENTS_IN_A_DOLLAR = 100
-# How the references of deposits begin that no network has heard of.
+# How the references begin that no network has heard of: of deposits made by hand, and of
+# a bridge's first leg by the house's own liquidity.
 SANDBOX_REFERENCE = "sandbox"
-MADE_BY_HAND = frozenset({SANDBOX_REFERENCE, "credit", "demo"})
+MADE_BY_US = frozenset({SANDBOX_REFERENCE, "credit", "demo", HOUSE})
 
 
 def quote_answer(quote: Quote, route: Route) -> dict[str, Any]:
@@ -134,7 +135,7 @@ def transaction_answer(row: ActivityRow) -> dict[str, Any]:
         answer["destination"] = row.destination
     # A deposit's reference goes on, after a colon, to say which transfer of the hash.
     tx_hash = row.reference.partition(":")[0]
-    if tx_hash and tx_hash not in MADE_BY_HAND:
+    if tx_hash and tx_hash not in MADE_BY_US:
         answer["tx_hash"] = tx_hash
         answer["explorer_url"] = explorer_url(
             rail=row.rail, network=row.seen_on, reference=tx_hash

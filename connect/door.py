@@ -12,7 +12,7 @@ from engine.payouts.links import tracking_url
 from engine.payouts.quotes import PROMISED_AT
 from engine.payouts.reads import PayoutRow
 from engine.payouts.states import GIVEN_UP, Status
-from engine.rails.explorers import explorer_url
+from engine.rails.explorers import explorer_url, is_of_the_house
 from engine.rails.networks import ASSETS
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ def _timeline(events: Iterable[PayoutEvent | EventRow], rail: str) -> Iterable[d
         step: dict[str, Any] = {"status": word, "at": format_time(event.happened_at)}
         if event.network:
             step["network"] = event.network
-        if event.reference:
+        # What the house moved by its own liquidity has no hash that anybody could look at.
+        if event.reference and not is_of_the_house(event.reference):
             step["tx_hash"] = event.reference
             step["explorer_url"] = explorer_url(
                 rail=rail, network=event.network, reference=event.reference

@@ -19,6 +19,7 @@ from engine.common.units import format_units, format_usd
 from engine.partners.validation import visible_text
 from engine.payouts.models import Payout, PayoutEvent
 from engine.payouts.states import Status
+from engine.rails.connections import is_devnet
 from engine.rails.explorers import SIMULATED
 from engine.rails.networks import ASSETS, NETWORKS
 from tracking.route import Route, route_of
@@ -169,6 +170,8 @@ def _note(payout: Payout) -> str:
         return gettext("Test payout: no real money moves.")
     if payout.rail == SIMULATED:
         return gettext("Demonstration: no real money moves.")
+    if is_devnet(payout.to_network):
+        return gettext("Development chain: no real money moves.")
     return ""
 
 

@@ -7,6 +7,7 @@ malformed, forged or unknown gets the same answer, and nobody may ask without en
 from __future__ import annotations
 
 from functools import wraps
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -14,12 +15,17 @@ from django.http import HttpResponse, HttpResponseNotAllowed, HttpResponseNotMod
 from django.shortcuts import render
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext
 
 from engine.common.client_address import client_address
 from engine.common.errors import RateLimited
 from engine.common.limits import RateLimit
 from engine.common.times import format_time
 from engine.payouts.links import payout_id_of
+from engine.rails.connections import is_devnet
+from engine.rails.errors import RailUnavailable
+from engine.rails.evm_reader import read_devnet
+from tracking.devnet import page_of_transaction
 from tracking.page import etag_of, page_of, read_events, read_payout
 from tracking.simulated import page_of_transfer, transfer_of
 
@@ -37,11 +43,11 @@ LOOKS = RateLimit()
 SAFE = ("GET", "HEAD")
 
 
-def open_to_all(view: Callable[[HttpRequest, str], HttpResponse]) -> View:
+def open_to_all(view: View) -> View:
     """Serve `view` to whoever has the link: in her language, and not without end."""
 
     @wraps(view)
-    def opened(request: HttpRequest, token: str) -> HttpResponse:
+    def opened(request: HttpRequest, **named: str) -> HttpResponse:
         _speak(request)
         if request.method not in SAFE:
             return _guarded(HttpResponseNotAllowed(SAFE))
@@ -49,7 +55,7 @@ def open_to_all(view: Callable[[HttpRequest, str], HttpResponse]) -> View:
             LOOKS.take(client_address(request), per_minute=settings.PAGE_RATE_LIMIT_PER_MINUTE)
         except RateLimited as refusal:
             return _guarded(_too_many(request, refusal.retry_after_seconds))
-        return view(request, token)
+        return view(request, **named)
 
     return opened
 
@@ -109,6 +115,37 @@ def show_simulated(request: HttpRequest, token: str) -> HttpResponse:
     if transfer is None:
         return _guarded(render(request, "404.html", status=404))
     return _guarded(render(request, "tracking/simulated.html", page_of_transfer(transfer)))
+
+
+@open_to_all
+def show_devnet(request: HttpRequest, network: str, token: str) -> HttpResponse:
+    """What a development chain knows of a transaction, where an explorer would be."""
+    if not is_devnet(network):
+        return _guarded(render(request, "404.html", status=404))
+    try:
+        seen = read_devnet(network, token)
+    except RailUnavailable:
+        return _guarded(_devnet_words(request, HTTPStatus.SERVICE_UNAVAILABLE))
+    if seen is None:
+        return _guarded(_devnet_words(request, HTTPStatus.NOT_FOUND))
+    page = page_of_transaction(network, seen)
+    return _guarded(render(request, "tracking/devnet.html", {"page": page}))
+
+
+def _devnet_words(request: HttpRequest, status: int) -> HttpResponse:
+    silent = {
+        "title": gettext("The development chain does not answer"),
+        "words": gettext("Its node has stopped, or is starting. Try again in a minute."),
+    }
+    unknown = {
+        "title": gettext("This chain knows no such transaction"),
+        "words": gettext(
+            "It may still be on its way: try again in a moment. A development chain that "
+            "began anew has forgotten what came before."
+        ),
+    }
+    words = unknown if status == HTTPStatus.NOT_FOUND else silent
+    return render(request, "tracking/devnet_silent.html", words, status=status)
 
 
 def _speak(request: HttpRequest) -> None:

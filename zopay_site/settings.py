@@ -86,6 +86,8 @@ RPC_URLS = {
     for network in NETWORKS.values()
     if network.chain_id and (urls := env.tuple(f"RPC_URL_{network.code.upper()}", default=()))
 }
+# Those of them that bin/up started for itself: our own page stands for their explorer.
+DEVNET_NETWORKS = env.list("DEVNET_NETWORKS", default=[])
 # How many endpoints must agree before money is decided; 0 is two, or all when fewer.
 RPC_QUORUM = env.int("RPC_QUORUM", default=0)
 RPC_TIMEOUT_SECONDS = env.float("RPC_TIMEOUT_SECONDS", default=10.0)

@@ -7,7 +7,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from connect.pages import errors_page
-from tracking.views import show_simulated
+from tracking.views import show_devnet, show_simulated
 from zopay_site import health, pages
 
 handler500 = "connect.pages.server_error"
@@ -21,6 +21,7 @@ urlpatterns = [
     path("readyz", health.ready),
     path("t/", include("tracking.urls")),
     path("simulated/<str:token>", show_simulated),
+    path("devnet/<str:network>/tx/<str:token>", show_devnet),
     path("connect/v1/", include("connect.urls")),
     path("docs/errors", errors_page, name="docs-errors"),
     path("admin/", admin.site.urls),

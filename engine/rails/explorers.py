@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 
+from engine.rails.connections import is_devnet
 from engine.rails.networks import NETWORKS, explorer_tx_url
 
 SIMULATED = "simulated"
@@ -21,9 +22,14 @@ def is_of_the_house(reference: str) -> bool:
 def explorer_url(*, rail: str, network: str, reference: str) -> str:
     """The page that shows `reference`: the network's explorer, or our own.
 
-    No explorer has ever heard of what the simulated rail sends, so a link there would
-    be a lie; its transfers have a page of ours. Empty where nobody can look.
+    No explorer has ever heard of what the simulated rail or a development chain carries,
+    so a link there would be a lie; we have pages for both. Empty where nobody can look.
     """
+    named = quote(reference, safe="")
+    if is_of_the_house(reference) or network not in NETWORKS:
+        return ""
     if rail == SIMULATED:
-        return f"{settings.ZOPAY_PUBLIC_URL}/simulated/{quote(reference, safe='')}"
-    return explorer_tx_url(network, reference) if network in NETWORKS else ""
+        return f"{settings.ZOPAY_PUBLIC_URL}/simulated/{named}"
+    if is_devnet(network):
+        return f"{settings.ZOPAY_PUBLIC_URL}/devnet/{network}/tx/{named}"
+    return explorer_tx_url(network, reference)
