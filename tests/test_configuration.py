@@ -13,7 +13,9 @@ ROOT = Path(__file__).parent.parent
 SETTINGS = (ROOT / "zopay_site" / "settings.py").read_text()
 DOCUMENTED = set(
     re.findall(
-        r"^\| `([A-Z_]+)`", (ROOT / "docs" / "configuration.md").read_text(), re.MULTILINE
+        r"^\| `([A-Z_]+(?:{NETWORK})?)`",
+        (ROOT / "docs" / "configuration.md").read_text(),
+        re.MULTILINE,
     )
 )
 # Read by zopay_site/embedded alone.
@@ -28,9 +30,16 @@ SECRETS = [
 ]
 
 
+def named(argument):
+    """The variable's name; what is put together stands for one of each network."""
+    if isinstance(argument, ast.JoinedStr):
+        return f"{argument.values[0].value}{{NETWORK}}"
+    return argument.value
+
+
 def read_by_settings():
     return {
-        node.args[0].value
+        named(node.args[0])
         for node in ast.walk(ast.parse(SETTINGS))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)

@@ -27,6 +27,7 @@ from zopay_site.embedded.say import Stop
 from zopay_site.embedded.supervisor import Supervisor
 
 QUICK = {
+    "PAYOUT_RAIL": "simulated",
     "SIMULATED_SEEN_SECONDS": "0.1",
     "SIMULATED_FINAL_SECONDS": "0.3",
     "SWEEP_SECONDS": "0.2",
