@@ -27,6 +27,7 @@ from engine.rails.evm.chains import connected_chain
 from engine.rails.evm.rpc import Call, RpcRefused
 from engine.rails.evm.signatures import Gas, sign_due
 from engine.rails.evm.views import read_slots
+from engine.rails.signing import SigningUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,22 +94,31 @@ def submit_on(network: str, waiting: Sequence[SlotView]) -> dict[int, tuple[bool
     block, tip = chain.ask(HEAD)
     if isinstance(block, RpcRefused) or isinstance(tip, RpcRefused):
         raise RailUnavailable(f"{network} does not tell its fees.")
-    gas = Gas(int(block["baseFeePerGas"], 16), int(tip, 16))
-    ids = [slot.id for slot in waiting]
+    gas = Gas(
+        base_fee_wei=int(block["baseFeePerGas"], 16),
+        tip_wei=int(tip, 16),
+        head_at=int(block["timestamp"], 16),
+    )
+    why = "gas is above our ceiling"
+    try:
+        sign_due(waiting, {network: gas})
+    except SigningUnavailable as error:
+        # What is signed already goes out all the same.
+        why = error.message
     # Whoever stored first wins, so what is sent is read again.
-    sign_due(waiting, {network: gas})
-    ready = read_slots(ids)
-    sends = [
-        (slot, latest.raw)
-        for slot in ready.values()
-        if (latest := slot.latest) and not slot.is_closed and not slot.is_frozen
-    ]
-    answers = {slot.id: (None, _why_unsent(slot)) for slot in ready.values()}
+    ready = read_slots([slot.id for slot in waiting]).values()
+    answers = {slot.id: _unsent(slot, why) for slot in ready}
+    sends = [(slot, slot.latest.raw) for slot in ready if slot.latest and _is_to_send(slot)]
     told = chain.send([raw for _, raw in sends])
     return answers | {slot.id: one for (slot, _), one in zip(sends, told, strict=True)}
 
 
-def _why_unsent(slot: SlotView) -> str:
-    if slot.is_frozen:
-        return "the wallet is frozen"
-    return "its nonce is used up" if slot.is_closed else "gas is above our ceiling"
+def _is_to_send(slot: SlotView) -> bool:
+    """A block that is reorganised away takes its mark with it, and then it is sent again."""
+    return not slot.is_closed and not slot.is_frozen and slot.mined_block is None
+
+
+def _unsent(slot: SlotView, why: str) -> tuple[bool | None, str]:
+    if slot.is_closed or slot.mined_block is not None:
+        return True, "a block holds it"
+    return None, "the wallet is frozen" if slot.is_frozen else why

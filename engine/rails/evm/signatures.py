@@ -58,10 +58,11 @@ HEADS_OF_LANES = """
 
 @dataclass(frozen=True, slots=True)
 class Gas:
-    """What a chain asks for gas just now."""
+    """What a chain asks for gas just now, and when (seconds since 1970) its head was made."""
 
     base_fee_wei: int
     tip_wei: int
+    head_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,9 @@ def _is_stuck(slot: SlotView, gas: Gas, *, is_head: bool) -> bool:
     if latest.number > settings.EVM_BUMPS_MAX:
         return False
     if latest.age_seconds < settings.EVM_BUMP_SECONDS:
+        return False
+    if gas.head_at < latest.signed_at.timestamp():
+        # A chain that stands still takes no fee, however high.
         return False
     return is_head or latest.fees.max_fee_wei < gas.base_fee_wei
 
