@@ -38,13 +38,17 @@ def add_all(
             name, line, home=home, environment=environment, folder=ROOT
         )
 
-    supervisor.add("worker", start("worker", worker_line()))
+    has_chains = any(name.startswith("RPC_URL_") for name in environment)
+    supervisor.add("worker", start("worker", worker_line(has_chains=has_chains)))
     supervisor.add("webhooks", start("webhooks", webhooks_and_beat_line(home)))
     supervisor.add("web", start("web", web_line(port)))
 
 
-def worker_line() -> list[str]:
-    return [*CELERY, "worker", "--concurrency", "2", "--loglevel", "WARNING", *ALONE]
+def worker_line(*, has_chains: bool = False) -> list[str]:
+    """The worker that moves money, two programs forked off a third."""
+    line = [*CELERY, "worker", "--concurrency", "2", "--loglevel", "WARNING", *ALONE]
+    # Loaded before it forks, so that both share what the chains' libraries take.
+    return [*line, "--include", "engine.rails.evm.rail"] if has_chains else line
 
 
 def add_receiver(
