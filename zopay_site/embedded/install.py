@@ -34,6 +34,7 @@ COMMANDS = {
     "manage": ("run_manage", RUNTIME),
     "test": ("run_tests", WITH_TESTS),
     "check": ("run_checks", WITH_TESTS),
+    "chaos": ("run_chaos", RUNTIME),
 }
 OLDEST = (3, 11)
 

@@ -1,0 +1,109 @@
+"""What will be paid and what will break when: all of it drawn from one seed, beforehand.
+
+A fault is due at a point of progress, which counts every payout twice: when it was
+accepted and when it was final. So the same seed breaks at the same points of the work,
+however fast the machine is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zopay_site.chaos.options import Options
+
+NETWORKS = ("ethereum", "polygon")
+# Who pays, and where her money is. Whoever holds none there pays by bridge.
+USERS = {
+    "anna": "ethereum",
+    "bela": "ethereum",
+    "carl": "polygon",
+    "dora": "polygon",
+}
+BRIDGED = 0.15
+# The part of the work in which things break; the rest is for coming to an end.
+TROUBLE = (0.03, 0.85)
+# For each kill of a worker, how many of these. Each at least once when it is asked for.
+PER_KILL = {
+    "web-kill": 0.03,
+    "flush": 0.1,
+    "valkey-kill": 0.03,
+    "postgres": 0.03,
+    "reorg": 0.12,
+    "base-fee": 0.06,
+}
+# Without kills, as if there were one for so many payouts.
+PAYOUTS_PER_KILL = 6
+CENTS_MIN = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One payout: `amount` is a decimal string that no other wish has."""
+
+    number: int
+    user: str
+    network: str
+    asset: str
+    amount: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One fault at one point of progress; `luck` (0 to 1, twice) says how and on whom."""
+
+    at: int
+    fault: str
+    luck: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    wishes: tuple[Wish, ...]
+    strikes: tuple[Strike, ...]
+
+
+def draw(options: Options) -> Plan:
+    """The whole plan of a seed."""
+    # One stream each, so that fewer faults do not change who is paid.
+    wishes = _wishes(Random(f"wishes {options.seed}"), options.payouts)
+    return Plan(wishes, _strikes(Random(f"strikes {options.seed}"), options))
+
+
+def _wishes(dice: Random, count: int) -> tuple[Wish, ...]:
+    wishes = []
+    for number in range(count):
+        user = dice.choice(list(USERS))
+        network = USERS[user]
+        if network == "ethereum" and dice.random() < 2 * BRIDGED:
+            network = "polygon"
+        cents = CENTS_MIN + number
+        wishes.append(
+            Wish(
+                number=number,
+                user=user,
+                network=network,
+                asset="USDT",
+                amount=f"{cents // 100}.{cents % 100:02d}",
+                destination="0x" + dice.randbytes(20).hex(),
+            )
+        )
+    return tuple(wishes)
+
+
+def _strikes(dice: Random, options: Options) -> tuple[Strike, ...]:
+    measure = options.kills or max(options.payouts // PAYOUTS_PER_KILL, 1)
+    counts = {"kill": options.kills} | {
+        fault: max(1, round(measure * share)) for fault, share in PER_KILL.items()
+    }
+    first, last = (round(2 * options.payouts * part) for part in TROUBLE)
+    strikes = [
+        Strike(dice.randint(first, last), fault, (dice.random(), dice.random()))
+        for fault, count in counts.items()
+        if fault in options.faults
+        for _ in range(count)
+    ]
+    return tuple(sorted(strikes, key=lambda strike: strike.at))
