@@ -19,7 +19,7 @@ DOCUMENTED = set(
     )
 )
 # Read by zopay_site/embedded alone.
-EMBEDDED = {"ZOPAY_POSTGRES_BIN"}
+EMBEDDED = {"ZOPAY_POSTGRES_BIN", "ZOPAY_ANVIL_BIN"}
 SECRETS = [
     "SECRET_KEY",
     "KEY_PEPPER",

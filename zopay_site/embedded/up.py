@@ -109,9 +109,9 @@ def _start(supervisor: Supervisor, place: Path, port: int) -> None:
     except Stop as refused:
         # Everything runs; a demo user without funds is no reason to take it down.
         say.VOICE.line(f"  The first payout was not sent. {refused.sentence}")
-    say.VOICE.line(
-        welcome.text(demo, payout, base=ours.get("ZOPAY_PUBLIC_URL") or base, home=place)
-    )
+    shown_at = ours.get("ZOPAY_PUBLIC_URL") or base
+    networks = [name for name, variable in RPC_URLS.items() if variable in ours]
+    say.VOICE.line(welcome.text(demo, payout, base=shown_at, home=place, networks=networks))
 
 
 def _start_servers(supervisor: Supervisor, servers: Servers) -> None:

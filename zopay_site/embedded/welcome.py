@@ -6,11 +6,22 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
-def text(demo: dict[str, Any], payout: dict[str, Any] | None, *, base: str, home: Path) -> str:
-    """One aligned block. `payout` None when the first one could not be sent."""
+def text(
+    demo: dict[str, Any],
+    payout: dict[str, Any] | None,
+    *,
+    base: str,
+    home: Path,
+    networks: Sequence[str],
+) -> str:
+    """One aligned block. `payout` None when the first one could not be sent.
+
+    `networks` are those with a chain; payouts to any other go over the simulated rail.
+    """
     partner = demo["partners"][0]
     user = partner["users"][0]
     person = demo["staff"][0]
@@ -20,6 +31,7 @@ def text(demo: dict[str, Any], payout: dict[str, Any] | None, *, base: str, home
         ("  reference", f"{base}/connect/v1/reference"),
         ("  live key", partner["connect"]["live_key"]),
         ("  test key", partner["connect"]["test_key"]),
+        ("  pays over", _rails(networks)),
         ("  user with funds", f"{user['external_ref']} ({user['amount']} {user['asset']})"),
         ("Its webhooks", str(home / "logs" / "receiver.log")),
         ("Admin", f"{base}/admin/"),
@@ -31,3 +43,9 @@ def text(demo: dict[str, Any], payout: dict[str, Any] | None, *, base: str, home
     lines = [f"  {row[0]:<20}{row[1]}" for row in rows if row]
     ending = "Ctrl-C ends everything. bin/up --fresh starts over."
     return "\n".join(["", "Zopay is up.", "", *lines, "", ending])
+
+
+def _rails(networks: Sequence[str]) -> str:
+    """How payouts of the live key settle; those of the test key are always simulated."""
+    simulated = "the simulated rail"
+    return f"EVM chains ({', '.join(networks)}), else {simulated}" if networks else simulated
