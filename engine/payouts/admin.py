@@ -1,4 +1,4 @@
-"""What staff may see of payouts, and the prices and guards they may set.
+"""What staff may see of payouts, and the guards they may set; prices are in admin_prices.
 
 Payouts, quotes and deposits are read-only: money moves through services, like everywhere.
 """
@@ -14,15 +14,16 @@ from unfold.admin import ModelAdmin, TabularInline
 from engine.common.ids import parse_public_id
 from engine.common.reading import ReadOnly, ReadOnlyAdmin
 from engine.common.units import format_units, format_usd
-from engine.payouts import models
+from engine.payouts import admin_prices, models
 from engine.payouts.links import tracking_url
-from engine.payouts.pricing import forget_prices
 from engine.rails.networks import ASSETS
 
 if TYPE_CHECKING:
-    from django.db.models import Model, QuerySet
+    from django.db.models import QuerySet
     from django.http import HttpRequest
 
+# Named so that Django's discovery of this module finds its pages too.
+__all__ = ["admin_prices"]
 
 KEY_DIGITS = 32
 
@@ -190,43 +191,6 @@ class HoldingAdmin(ReadOnlyAdmin):
     list_filter = ("asset", "network")
     list_select_related = ("end_user",)
     search_fields = ("end_user__external_ref__exact",)
-
-
-class PriceAdmin(ModelAdmin):  # type: ignore[misc]
-    """A price an operator edits; quotes in this process take it at once, others soon."""
-
-    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        forget_prices()
-
-
-@admin.register(models.AssetPrice)
-class AssetPriceAdmin(PriceAdmin):
-    list_display = ("asset", "usd", "as_of")
-
-    @admin.display(description="USD for one")
-    def usd(self, price: models.AssetPrice) -> str:
-        return format_usd(price.usd_micros)
-
-
-@admin.register(models.NetworkFee)
-class NetworkFeeAdmin(PriceAdmin):
-    list_display = ("network", "usd", "seconds", "is_enabled", "as_of")
-    list_filter = ("is_enabled",)
-
-    @admin.display(description="USD for a transfer")
-    def usd(self, fee: models.NetworkFee) -> str:
-        return format_usd(fee.transfer_usd_micros)
-
-
-@admin.register(models.BridgeFee)
-class BridgeFeeAdmin(PriceAdmin):
-    list_display = ("__str__", "usd", "basis_points", "seconds", "is_enabled", "as_of")
-    list_filter = ("is_enabled", "from_network", "to_network")
-
-    @admin.display(description="USD for a crossing")
-    def usd(self, fee: models.BridgeFee) -> str:
-        return format_usd(fee.fixed_usd_micros)
 
 
 @admin.register(models.Freeze)

@@ -1,11 +1,11 @@
 """The network fee of the next quotes, measured where it will be paid.
 
 A transfer's gas, times what a unit of gas costs now (base fee and tip of the next block),
-times the price of the coin, and a margin on top. That is an expectation and no worst case: what a send
-offers at most is twice the base fee, but it pays only what its block asks. The margin is
+times the price of the coin, and a margin on top. That is an expectation and no worst case:
+a send offers twice the base fee at most, but pays only what its block asks. The margin is
 for the minute that a quote lives and the time until its block, in which the base fee may
-rise by an eighth a block or fall as well. Where it was too little the house pays, where it
-was too much the house earns; the price of a quote that somebody holds never changes.
+rise by an eighth a block, and fall as well. Where it was too little the house pays, where
+it was too much the house earns; the price of a quote that somebody holds never changes.
 """
 
 from __future__ import annotations

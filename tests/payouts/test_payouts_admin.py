@@ -9,7 +9,14 @@ from engine.payouts.models import AssetPrice, Payout
 from tests.cast import footprint
 
 READ_ONLY = ["payout", "quote", "deposit", "holding", "freeze"]
-EDITABLE = ["assetprice", "networkfee", "bridgefee", "limit", "blockeddestination"]
+EDITABLE = [
+    "assetprice",
+    "nativeprice",
+    "networkfee",
+    "bridgefee",
+    "limit",
+    "blockeddestination",
+]
 
 
 @pytest.mark.parametrize("model", READ_ONLY + EDITABLE)
