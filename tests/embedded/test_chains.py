@@ -5,16 +5,20 @@ nodes with a clock fifty times as quick as the product's.
 """
 
 import gzip
+import os
+import signal
 import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from zopay_site.embedded import chains, children, devnet, home
+from zopay_site.embedded import chains, children, devnet, home, say
 from zopay_site.embedded.clock import FOLLOWING_BLOCKS, UNSAVED_BLOCKS_MAX, Clock
+from zopay_site.embedded.environment import Servers, for_children
 from zopay_site.embedded.jsonrpc import Refused, ask
 from zopay_site.embedded.say import Stop
+from zopay_site.embedded.supervisor import Supervisor
 
 QUICK = 0.02
 SOMEBODY = "0x00000000000000000000000000000000000000A1"
@@ -312,6 +316,37 @@ def test_a_node_that_says_no_is_told_from_one_that_is_gone(start):
     node.kill()
     with pytest.raises(OSError, match="refused"):
         ask(node.url, "eth_chainId")
+
+
+def test_bin_up_starts_a_chain_that_died_again_as_it_was(place, program, monkeypatch):
+    monkeypatch.setattr(say.VOICE, "is_quiet", True)
+    servers, supervisor = Servers(place), Supervisor()
+    try:
+        supervisor.add("ethereum", lambda: servers.start_chain("ethereum", program))
+        first = servers.chains["ethereum"]
+        made = give(first)
+        wait_for(lambda: receipt(first, made))
+        wait_for(lambda: first.clock.saved and first.clock.saved[0] == number(first))
+
+        os.kill(first.pid, signal.SIGKILL)
+        wait_for(lambda: supervisor.look() or servers.chains["ethereum"] is not first)
+
+        again = servers.chains["ethereum"]
+        assert again.url == first.url == for_children(servers)["RPC_URL_ETHEREUM"]
+        assert receipt(again, made)["status"] == "0x1"
+        assert not first.clock.is_alive()
+        assert again.clock.is_alive()
+    finally:
+        supervisor.stop()
+
+
+def test_a_node_that_the_environment_names_is_not_started(place, monkeypatch):
+    monkeypatch.setenv("RPC_URL_ETHEREUM", "http://127.0.0.1:8545")
+    monkeypatch.delenv("RPC_URL_POLYGON", raising=False)
+    servers = Servers(place)
+
+    assert servers.needs_chains == ["polygon"]
+    assert for_children(servers)["RPC_URL_ETHEREUM"] == "http://127.0.0.1:8545"
 
 
 def test_nothing_is_left_of_a_chain_that_was_stopped(start, place):

@@ -14,10 +14,10 @@ import urllib.request
 
 import pytest
 
-from zopay_site.embedded import children, home, ports
+from zopay_site.embedded import anvil, children, environment, home, ports
 
 # bin/test gives its tests servers and secrets; a stranger has none of these.
-OURS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "KEY_PEPPER", "SIGNING_KEYS", "SEALING_KEYS")
+OURS = set(environment.BORROWED) | {"PAYOUT_RAIL"}
 UP_SECONDS = 90
 
 
@@ -59,6 +59,25 @@ def ask(url, *, key):
         return json.load(answer)
 
 
+def wait_for_delivery(base, *, key):
+    """Until the first payout is delivered; answers it."""
+    listed = ask(f"{base}/connect/v1/transactions?type=payout", key=key)["data"]
+    url = f"{base}/connect/v1/payouts/{listed[0]['id']}"
+    deadline = time.monotonic() + 60
+    while (payout := ask(url, key=key))["status"] != "delivered":
+        assert time.monotonic() < deadline, payout
+        time.sleep(0.5)
+    return payout
+
+
+def has_chains():
+    """This machine has an anvil, or npm brings one."""
+    try:
+        return anvil.find_or_fetch() is not None
+    except anvil.NoAnvil:
+        return False
+
+
 def pids(place):
     return [json.loads(path.read_text())["pid"] for path in (place / "pids").glob("*.json")]
 
@@ -79,12 +98,7 @@ def test_one_command_delivers_a_payout_and_ctrl_c_ends_it(stranger, up, tmp_path
     assert "Traceback" not in text
 
     # The payout it sent arrives.
-    listed = ask(f"{base}/connect/v1/transactions?type=payout", key=key)["data"]
-    payout = f"{base}/connect/v1/payouts/{listed[0]['id']}"
-    deadline = time.monotonic() + 60
-    while ask(payout, key=key)["status"] != "delivered":
-        assert time.monotonic() < deadline, ask(payout, key=key)
-        time.sleep(0.5)
+    wait_for_delivery(base, key=key)
 
     # A second one is a sentence; bin/manage uses the servers of the first.
     second = run("bin/up", environment=stranger)
@@ -96,13 +110,35 @@ def test_one_command_delivers_a_payout_and_ctrl_c_ends_it(stranger, up, tmp_path
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
     # Ctrl-C ends all of it in order.
+    local = ["polygon", "ethereum"] if has_chains() else []
+    order = ["web", "webhooks", "worker", "receiver", *local, "valkey", "postgres"]
     programs = pids(place)
-    assert len(programs) == 6
+    assert len(programs) == len(order)
     popen.send_signal(signal.SIGINT)
     assert popen.wait(timeout=30) == 0
-    assert [children.began(pid) for pid in programs] == [None] * 6
-    assert "Ending web, webhooks, worker, receiver, valkey, postgres." in printed.read_text()
+    assert [children.began(pid) for pid in programs] == [None] * len(order)
+    assert f"Ending {', '.join(order)}." in printed.read_text()
     assert "Traceback" not in printed.read_text()
+
+
+@pytest.fixture
+def without_anvil(stranger):
+    stranger["ZOPAY_ANVIL_BIN"] = "/nowhere/anvil"
+
+
+def test_without_chains_one_line_says_so_and_the_payout_arrives(
+    without_anvil, stranger, up, tmp_path
+):
+    _, printed = up
+    demo = json.loads((tmp_path / "a home" / "demo.json").read_text())
+    base = f"http://127.0.0.1:{stranger['ZOPAY_PORT']}"
+
+    assert (
+        "\n  EVM chains          none: ZOPAY_ANVIL_BIN=/nowhere/anvil is no anvil 1.0 or newer. "
+        "Live keys settle on the simulated rail; ZOPAY_ANVIL_BIN=/some/anvil brings chains.\n"
+    ) in printed.read_text()
+    assert "    pays over         the simulated rail" in printed.read_text()
+    wait_for_delivery(base, key=demo["partners"][0]["connect"]["live_key"])
 
 
 def test_a_port_that_is_taken_is_said_before_anything_starts(stranger, tmp_path):
