@@ -67,12 +67,15 @@ def django_db_setup(django_db_setup, django_db_blocker):
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered():
-    """Each test meets caches as a new process does."""
+def nothing_remembered(settings, tmp_path):
+    """Each test meets caches, and a journal, as the first process of a new house does."""
     from engine.partners.key_cache import forget_keys
+    from engine.payouts import fence
     from engine.payouts.pricing import forget_prices
     from engine.rails.depths import forget_depths
 
+    settings.JOURNAL_DIR = tmp_path / "journal"
+    fence.forget()
     forget_keys()
     forget_prices()
     forget_depths()

@@ -105,6 +105,9 @@ NETWORK_FEE_MARGIN_PERCENT = env.int("NETWORK_FEE_MARGIN_PERCENT", default=20)
 SIGNER = env.str("SIGNER", default="engine.rails.signing.KeystoreSigner")
 KEYSTORE_DIR = Path(env.str("KEYSTORE_DIR", default=str(ZOPAY_HOME / "keystore")))
 KEYSTORE_PASSWORD = env.str("KEYSTORE_PASSWORD", default="")
+# What was sent, outside the database: it must outlive both the process and the database.
+JOURNAL_DIR = Path(env.str("JOURNAL_DIR", default=str(ZOPAY_HOME / "journal")))
+RECONCILE_TOLERANCE_USD = env.int("RECONCILE_TOLERANCE_USD", default=1)
 REMOTE_SIGNER_URL = env.str("REMOTE_SIGNER_URL", default="")
 REMOTE_SIGNER_TOKEN = env.str("REMOTE_SIGNER_TOKEN", default="")
 # Users' deposit addresses on EVM networks are derived from it; no private key is needed.

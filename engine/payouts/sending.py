@@ -14,7 +14,7 @@ import structlog
 from django.conf import settings
 from django.db import connection, transaction
 
-from engine.payouts import services
+from engine.payouts import fence, services
 from engine.payouts.models import BlockedDestination, Freeze, Payout
 from engine.payouts.rail_choice import rail_of_leg
 from engine.payouts.states import Status
@@ -314,7 +314,8 @@ def submit_due(sent: Sequence[Sent]) -> None:
 
     Nothing is decided here: whatever the rail answers, only a look-up moves money.
     """
-    due = [one for one in sent if one.is_due_to_submit]
+    # In the journal before it is anywhere else, and nowhere at all while frozen.
+    due = fence.let_out([one for one in sent if one.is_due_to_submit])
     for rail in {one.prepared.rail for one in due}:
         batch = [one for one in due if one.prepared.rail == rail]
         try:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from engine.common.ids import public_id
-from engine.payouts import sending, services, watching
+from engine.payouts import fence, sending, services, watching
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,8 @@ def drain() -> int:
     began, rows = monotonic(), 0
     while monotonic() - began < DRAIN_SECONDS_MAX:
         payout_ids = lease()
+        # Puts up a freeze when this is an older database than what was sent came from.
+        fence.check()
         take_steps(payout_ids)
         rows += len(payout_ids)
         if len(payout_ids) < settings.LEASE_ROWS:
