@@ -23,7 +23,7 @@ SEEDS = {
 TRUNCATE_GUARDED = (
     "ledger_movement", "rails_sendevidence", "rails_attempt", "payouts_payout",
     "payouts_payoutevent", "rails_signedtransaction", "rails_slot",
-    "rails_depositkey",
+    "rails_depositkey", "rails_housecrossing", "rails_liquiditymove",
 )  # fmt: skip
 
 

@@ -125,6 +125,7 @@ PAYOUT_DOORS = {"connect": "connect.door.CONNECT"}
 PAYOUT_RAILS = {
     "simulated": "engine.rails.simulated.SimulatedRail",
     "evm": "engine.rails.evm.rail.EvmRail",
+    "house": "engine.rails.house.HouseRail",
 }
 LEDGER_INVARIANTS = [
     "engine.ledger.invariants.INVARIANTS",

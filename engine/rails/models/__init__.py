@@ -2,6 +2,7 @@
 
 from engine.rails.models.attempts import Attempt, AttemptState, EvidenceKind, SendEvidence
 from engine.rails.models.chains import ChainHead, DepthPolicy, Token
+from engine.rails.models.crossings import HouseCrossing, LiquidityMove
 from engine.rails.models.deposits import (
     Arrival,
     ArrivalState,
@@ -39,6 +40,8 @@ __all__ = [
     "EvidenceKind",
     "FaultKind",
     "HotWallet",
+    "HouseCrossing",
+    "LiquidityMove",
     "SendEvidence",
     "SignedKind",
     "SignedTransaction",
