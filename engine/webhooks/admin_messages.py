@@ -15,9 +15,9 @@ from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
+from engine.common.asking import AskingAdmin
 from engine.common.ids import parse_public_id
 from engine.webhooks import services
-from engine.webhooks.admin_endpoints import AskingAdmin
 from engine.webhooks.errors import EndpointDisabled
 from engine.webhooks.inspecting import shown_deliveries, shown_json
 from engine.webhooks.models import Endpoint, EndpointState, Message
