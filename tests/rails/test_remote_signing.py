@@ -173,6 +173,15 @@ def test_only_the_one_encoding_that_nodes_take_counts(double, change):
     assert "differs)" in refused()
 
 
+@pytest.mark.parametrize("odd", [b"\x00", b"\x02", b"\x1b", b"\x1c"])
+def test_the_parity_is_nothing_or_one(double, odd):
+    double.rewrite = rewritten(lambda items: [*items[:9], odd, *items[10:]])
+
+    # Among eight signatures there are some of either parity.
+    for nonce in range(8):
+        assert "(encoding differs)" in refused(request(nonce=nonce))
+
+
 def test_the_twin_of_a_signature_would_have_passed_for_ours(double):
     """That the test above tries what it says: the larger s recovers to the same address."""
     raw = account_of("hot-1").sign_transaction({**FIELDS, "type": 2}).raw_transaction
