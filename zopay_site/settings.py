@@ -308,6 +308,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": CHAIN_WATCH_SECONDS,
         "options": {"expires": max(CHAIN_WATCH_SECONDS * 2, 5)},
     },
+    "watch deposits": {
+        "task": "payouts.watch_deposits",
+        "schedule": DEPOSIT_WATCH_SECONDS,
+        "options": {"expires": max(DEPOSIT_WATCH_SECONDS * 2, 5)},
+    },
     "roll up hot accounts": {"task": "ledger.roll_up", "schedule": ROLLUP_SECONDS},
     "check the ledger": {"task": "ledger.check", "schedule": CHECK_LEDGER_SECONDS},
     "forget old answers": {"task": "partners.forget_answers", "schedule": 3600},

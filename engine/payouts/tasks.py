@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from engine.payouts import network_prices, sweeps
+from engine.payouts import deposits, network_prices, sweeps
 
 
 @shared_task(name="payouts.drain")
@@ -17,3 +17,9 @@ def drain() -> None:
 def price_networks() -> None:
     """Let network fees follow the chains they will be paid on."""
     network_prices.price_networks()
+
+
+@shared_task(name="payouts.watch_deposits")
+def watch_deposits() -> None:
+    """Credit what has arrived on the connected chains, as deep as their policies ask."""
+    deposits.watch_deposits()

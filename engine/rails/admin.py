@@ -10,7 +10,8 @@ from unfold.admin import TabularInline
 from engine.common.ids import parse_public_id
 from engine.common.reading import ReadOnly, ReadOnlyAdmin
 from engine.common.units import format_units
-from engine.rails.models import Attempt, DepositAddress, SendEvidence, SimulatedTransfer
+from engine.rails import admin_deposits  # noqa: F401 - registers its pages
+from engine.rails.models import Attempt, SendEvidence, SimulatedTransfer
 from engine.rails.networks import ASSETS
 
 if TYPE_CHECKING:
@@ -75,26 +76,6 @@ class AttemptAdmin(SentAdmin):
     inlines = (SendEvidenceInline,)
 
 
-@admin.register(DepositAddress)
-class DepositAddressAdmin(ReadOnlyAdmin):
-    list_display = (
-        "address",
-        "asset",
-        "network",
-        "partner",
-        "end_user",
-        "mode",
-        "created_at",
-    )
-    list_filter = ("livemode", "asset", "network")
-    list_select_related = ("partner", "end_user")
-    search_fields = ("=address", "=end_user__external_ref")
-
-    @admin.display(description="mode")
-    def mode(self, address: DepositAddress) -> str:
-        return _mode(address)
-
-
 @admin.register(SimulatedTransfer)
 class SimulatedTransferAdmin(SentAdmin):
     list_display = (
@@ -128,5 +109,5 @@ class SimulatedTransferAdmin(SentAdmin):
         return "yes" if transfer.is_held else "no"
 
 
-def _mode(row: DepositAddress | SimulatedTransfer) -> str:
+def _mode(row: SimulatedTransfer) -> str:
     return "live" if row.livemode else "test"

@@ -48,12 +48,21 @@ def depth_needed(network: str, asset: str, units: int) -> int:
 
 def smallest_depth(network: str) -> int:
     """The least confirmations that anything on `network` is believed at."""
+    return min(_depths(network))
+
+
+def largest_depth(network: str) -> int:
+    """The confirmations at which anything on `network` is believed, whatever its amount."""
+    return max(_depths(network))
+
+
+def _depths(network: str) -> list[int]:
     rows = _rows(network)
     depths = [row.confirmations for row in rows]
     if not any(row.asset == "" and row.units_min == 0 for row in rows):
         # Some amount of some asset falls through to it.
         depths.append(NETWORKS[network].final_confirmations)
-    return min(depths)
+    return depths
 
 
 def forget_depths() -> None:
