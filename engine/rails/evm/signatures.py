@@ -79,6 +79,8 @@ class Draft:
         slot, is_cancel = self.slot, self.kind == SignedKind.CANCEL
         return SigningRequest(
             key_name=slot.key_name,
+            # Whatever else the signer holds, this address pays.
+            sender=slot.wallet,
             fields={
                 "chainId": NETWORKS[slot.network].chain_id,
                 "nonce": slot.nonce,
