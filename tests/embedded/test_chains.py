@@ -332,7 +332,9 @@ def test_bin_up_starts_a_chain_that_died_again_as_it_was(place, program, monkeyp
         wait_for(lambda: supervisor.look() or servers.chains["ethereum"] is not first)
 
         again = servers.chains["ethereum"]
-        assert again.url == first.url == for_children(servers)["RPC_URL_ETHEREUM"]
+        names = for_children(servers)
+        assert again.url == first.url == names["RPC_URL_ETHEREUM"]
+        assert names["DEVNET_NETWORKS"] == "ethereum"
         assert receipt(again, made)["status"] == "0x1"
         assert not first.clock.is_alive()
         assert again.clock.is_alive()
@@ -345,8 +347,11 @@ def test_a_node_that_the_environment_names_is_not_started(place, monkeypatch):
     monkeypatch.delenv("RPC_URL_POLYGON", raising=False)
     servers = Servers(place)
 
+    names = for_children(servers)
+
     assert servers.needs_chains == ["polygon"]
-    assert for_children(servers)["RPC_URL_ETHEREUM"] == "http://127.0.0.1:8545"
+    assert names["RPC_URL_ETHEREUM"] == "http://127.0.0.1:8545"
+    assert names["DEVNET_NETWORKS"] == ""
 
 
 def test_nothing_is_left_of_a_chain_that_was_stopped(start, place):

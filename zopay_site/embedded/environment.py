@@ -20,6 +20,7 @@ RPC_URLS = {network: f"RPC_URL_{network.upper()}" for network in chains.LOCAL}
 BORROWED = (
     *SECRETS,
     *RPC_URLS.values(),
+    "DEVNET_NETWORKS",
     "DATABASE_URL",
     "REDIS_URL",
     "ZOPAY_HOME",
@@ -102,6 +103,8 @@ def for_children(servers: Servers, *, web_port: int | None = None) -> dict[str, 
     if servers.valkey is not None:
         ours["REDIS_URL"] = servers.valkey.url
     ours |= {RPC_URLS[network]: node.url for network, node in servers.chains.items()}
+    # Those that we started, which no explorer has heard of, and no other.
+    ours["DEVNET_NETWORKS"] = ",".join(servers.chains)
     if web_port is not None:
         ours["ZOPAY_PORT"] = str(web_port)
         ours["ZOPAY_DEMO"] = "true"

@@ -10,7 +10,8 @@ from typing import Any
 
 from zopay_site.embedded.say import Stop
 
-# A published EIP-55 test vector; the demo's rail is simulated, so nothing arrives there.
+# A published EIP-55 test vector. What the demo sends there is worth nothing, whether it
+# goes over a local chain or over the simulated rail.
 DESTINATION = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 AMOUNT = "25.00"
 TIMEOUT_SECONDS = 30
