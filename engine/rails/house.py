@@ -26,6 +26,7 @@ from django.db import connection
 from engine.rails.base import Order, Outcome, Prepared, Receipt, Sighting, rail_named
 from engine.rails.errors import RailRejected, RailUnavailable
 from engine.rails.explorers import HOUSE
+from engine.rails.house_statement import HouseStatement
 from engine.rails.models import HouseCrossing
 from engine.rails.networks import ASSETS
 
@@ -102,6 +103,7 @@ class HouseRail:
     """Leg 1 of a live bridge whose last leg is on a chain that we are connected to."""
 
     name = HOUSE
+    statement = HouseStatement()
 
     def preflight(
         self, orders: Sequence[Order]
@@ -141,7 +143,9 @@ class HouseRail:
         crossings = []
         for order in orders:
             reference = _reference(order)
-            answer = _unfit(order) or Prepared(HOUSE, order.network, reference, b"")
+            answer = _unfit(order) or Prepared(
+                HOUSE, order.network, reference, reference.encode()
+            )
             if isinstance(answer, Prepared) and reference not in promised:
                 wallet = liquidity.take(order)
                 if wallet is None:

@@ -13,6 +13,7 @@ from engine.rails.errors import RailRejected, RailUnavailable
 from engine.rails.evm.rpc import forget_chains
 from engine.rails.house import release
 from engine.rails.models import HotWallet, HouseCrossing, Slot, Token, WalletAsset
+from engine.rails.statements import CannotRecall
 from tests.rails.evm.nodes import Node, Refusal
 
 USDT = 10**6
@@ -97,7 +98,7 @@ def test_a_crossing_is_promised_a_wallets_tokens(house, wallet, cross):
     (answer,) = prepare(house, [order])
 
     reference = f"house:{order.payout_id.hex}:1"
-    assert answer == Prepared("house", "polygon", reference, b"")
+    assert answer == Prepared("house", "polygon", reference, reference.encode())
     crossing = HouseCrossing.objects.get()
     assert (crossing.reference, crossing.payout_id) == (reference, order.payout_id)
     assert (crossing.asset, crossing.units, crossing.wallet) == ("USDT", 60 * USDT, row)
@@ -314,6 +315,58 @@ def test_two_workers_at_once_cannot_promise_the_same_tokens(house, wallet, cross
 
     assert told == ["liquidity"] * 5 + ["promised"] * 3
     assert sum(OPEN.values_list("units", flat=True)) == 90 * USDT
+
+
+def restore_without_crossings():
+    """As a backup from before would: the rows were never there."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE rails_housecrossing DISABLE TRIGGER USER")
+        cursor.execute("DELETE FROM rails_housecrossing")
+        cursor.execute("SELECT zopay_test_enable_always('rails_housecrossing')")
+
+
+def test_a_restored_house_can_be_told_its_promises_again(house, wallet, cross):
+    row = wallet(100)
+    order = cross(60)
+    (prepared,) = prepare(house, [order])
+    (terms,) = house.statement.terms_of([prepared.payload])
+    assert terms == {
+        "payout": order.payout_id.hex,
+        "asset": "USDT",
+        "from_network": "polygon",
+        "to_network": "ethereum",
+        "units": "60000000",
+        "wallet": row.address,
+    }
+    restore_without_crossings()
+    assert house.statement.delivered([prepared.payload]) == [False]
+
+    for _ in range(2):
+        payload = house.statement.recall(
+            network="polygon", reference=prepared.reference, terms=terms
+        )
+        assert payload == prepared.payload
+
+    assert HouseCrossing.objects.get().units == 60 * USDT
+    assert house.statement.delivered([prepared.payload]) == [True]
+    assert [one.outcome for one in house.look_up([prepared])] == [Outcome.FINAL]
+    assert words(prepare(house, [cross(41)])) == ["liquidity"]
+    assert (house.statement.recover(), house.statement.held()) == ([], [])
+
+
+@pytest.mark.parametrize("change", [{"units": "1"}, {"wallet": ADDRESSES[6]}])
+def test_another_promise_is_not_written_over_one_that_stands(house, wallet, cross, change):
+    wallet(100)
+    (prepared,) = prepare(house, [cross(60)])
+    (terms,) = house.statement.terms_of([prepared.payload])
+
+    with pytest.raises(CannotRecall):
+        house.statement.recall(
+            network="polygon", reference=prepared.reference, terms=terms | change
+        )
+
+    assert HouseCrossing.objects.get().units == 60 * USDT
 
 
 class TestPreflight:
