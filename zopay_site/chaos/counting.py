@@ -93,11 +93,15 @@ def judge(
     asked: Iterable[Asked],
     told: Mapping[str, dict[str, Any]],
     arrived: Mapping[str, list[Arrival]],
+    later: Mapping[str, list[Arrival]],
 ) -> Count:
-    """Hold every wish against the chain. `told` are the API's last words, by payout id."""
+    """Hold every wish against the chain. `told` are the API's last words, by payout id.
+
+    What is not there by the time of `arrived` is lost; what has come until `later` is paid.
+    """
     total = Count()
     for one in asked:
-        came = arrived.get(one.wish.destination, [])
+        came = later.get(one.wish.destination, [])
         total.payouts += one.payout is not None
         total.transfers += len(came)
         if one.payout is None:
@@ -105,31 +109,46 @@ def judge(
             if came:
                 total.astray.append(_named(one, "paid, and never accepted"))
             continue
-        _judge(total, one, told.get(one.payout_id), came)
+        _judge_what_came(total, one, came)
+        _judge_what_was_said(
+            total,
+            one,
+            told.get(one.payout_id, {}),
+            arrived.get(one.wish.destination, []),
+            is_paid=bool(came),
+        )
     return total
 
 
-def _judge(total: Count, one: Asked, told: dict[str, Any] | None, came: list[Arrival]) -> None:
-    payout = one.payout or {}
-    promised = units(payout["quote"]["recipient_gets"])
-    sum_units = sum(arrival.units for arrival in came)
-    status = "" if told is None else str(told["status"])
+def _judge_what_came(total: Count, one: Asked, came: list[Arrival]) -> None:
+    quote = (one.payout or {})["quote"]
+    promised, sum_units = units(quote["recipient_gets"]), sum(each.units for each in came)
     if len(came) > 1 or sum_units > promised:
-        total.twice.append(_named(one, f"{len(came)} transfers of {promised} units"))
-    if any(arrival.network != payout["quote"]["route"]["to_network"] for arrival in came):
+        total.twice.append(
+            _named(one, f"{sum_units} units in {len(came)} transfers instead of {promised}")
+        )
+    if any(each.network != quote["route"]["to_network"] for each in came):
         total.astray.append(_named(one, "on another network than promised"))
-    if status == DELIVERED and told is not None:
+
+
+def _judge_what_was_said(
+    total: Count, one: Asked, told: Mapping[str, Any], there: list[Arrival], *, is_paid: bool
+) -> None:
+    status = str(told.get("status", "unknown"))
+    promised = units((one.payout or {})["quote"]["recipient_gets"])
+    sum_units = sum(each.units for each in there)
+    if status == DELIVERED:
         total.delivered += 1
         if sum_units < promised:
             total.lost.append(_named(one, f"said to be delivered, {sum_units} units came"))
-        elif last_hash(told) not in {arrival.hash for arrival in came}:
+        elif last_hash(told) not in {each.hash for each in there}:
             total.lied.append(_named(one, f"{last_hash(told) or 'no hash'} did not pay it"))
     elif status == FAILED:
         total.failed += 1
-        if came:
+        if is_paid:
             total.lied.append(_named(one, "said to have failed, and given back; it was paid"))
     else:
-        total.lost.append(_named(one, f"still {status or 'unknown'}, {len(came)} transfers"))
+        total.lost.append(_named(one, f"still {status}, {len(there)} transfers"))
 
 
 def last_hash(told: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from zopay_site.chaos.node import NodeRefused
 from zopay_site.chaos.partner import Door, Partners
 
 if TYPE_CHECKING:
-    from zopay_site.chaos.counting import Count
+    from zopay_site.chaos.counting import Arrival, Count
     from zopay_site.chaos.house import House
     from zopay_site.chaos.miner import Miner
     from zopay_site.chaos.options import Options
@@ -26,6 +26,8 @@ LOOK_SECONDS = 0.03
 COUNT_SECONDS = 0.25
 # No progress for so long, and the next fault comes nevertheless.
 STALLED_SECONDS = 8.0
+# And so soon after that one the one after it, until something moves again.
+HURRIED_SECONDS = 0.5
 # So long the house may go on after its end, should something it knows not come late.
 AFTERMATH_SECONDS = 3.0
 LAST_BLOCKS = 10
@@ -66,8 +68,10 @@ class Game:
             self._wait_for_the_end()
         finally:
             self.partners.stop()
-        self._aftermath()
-        return self._count()
+        self._settle_down()
+        arrived = self._arrivals()
+        self._let_everything_be_mined()
+        return self._count(arrived, self._arrivals())
 
     # --- While it lasts --------------------------------------------------------------
 
@@ -77,9 +81,10 @@ class Game:
             now, progress = time.monotonic(), self._look()
             if progress != self._moved:
                 self._moved, self._moved_at = progress, now
-            is_stalled = now - self._moved_at > min(STALLED_SECONDS, self.options.patience)
-            if progress >= self._waiting[-1].at or is_stalled:
-                self._moved_at = now
+            if progress >= self._waiting[-1].at:
+                self._strike(self._waiting.pop())
+            elif now - self._moved_at > STALLED_SECONDS:
+                self._moved_at = now - STALLED_SECONDS + HURRIED_SECONDS
                 self._strike(self._waiting.pop())
             time.sleep(LOOK_SECONDS)
 
@@ -146,13 +151,18 @@ class Game:
         named = {proxy.NAMES.get(word, word): count for word, count in words.items() if count}
         return dict(self.struck) | named
 
-    def _aftermath(self) -> None:
-        """Let come late whatever still can: nodes may mine all that they were ever sent."""
+    def _settle_down(self) -> None:
+        """Let come late what the house itself still does, then end it."""
         until = time.monotonic() + AFTERMATH_SECONDS
         while time.monotonic() < until:
             self._look(note="waiting for what may come late")
             time.sleep(LOOK_SECONDS)
         self.house.kill_workers()
+        for miner in self.house.miners.values():
+            miner.mine(LAST_BLOCKS)
+
+    def _let_everything_be_mined(self) -> None:
+        """Somewhere a node remembers all that it was ever sent, and offers it again."""
         for miner in self.house.miners.values():
             for raw in miner.seen():
                 try:
@@ -162,11 +172,15 @@ class Game:
                     continue
             miner.mine(LAST_BLOCKS)
 
-    def _count(self) -> Count:
+    def _arrivals(self) -> dict[str, list[Arrival]]:
+        return counting.arrivals(self.house.nodes, self.house.told["tokens"])
+
+    def _count(
+        self, arrived: dict[str, list[Arrival]], later: dict[str, list[Arrival]]
+    ) -> Count:
         told = self._all_told()
-        arrived = counting.arrivals(self.house.nodes, self.house.told["tokens"])
         asked = self.partners.asked
-        total = counting.judge(asked, told, arrived)
+        total = counting.judge(asked, told, arrived, later)
         users = sorted({one.wish.user for one in asked})
         balances = {user: self._balance(user) for user in users}
         total.balances = counting.balances_off(

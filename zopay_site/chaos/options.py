@@ -59,7 +59,7 @@ def parse(arguments: Sequence[str]) -> Options:
         parser.error("--payouts and --patience are more than zero, --kills not less")
     return Options(
         payouts=given.payouts,
-        kills=given.kills if "kill" in names else 0,
+        kills=given.kills,
         seed=given.seed,
         faults=frozenset(names),
         mutation=given.mutation,
@@ -86,7 +86,9 @@ def _parser() -> argparse.ArgumentParser:
         ),
     )
     parser.add_argument("--payouts", type=int, default=300, help="how many (300)")
-    parser.add_argument("--kills", type=int, default=50, help="kill -9 of workers (50)")
+    parser.add_argument(
+        "--kills", type=int, default=50, help="of workers; other faults come in proportion (50)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="the same one breaks the same (1)")
     parser.add_argument("--faults", default="all", help="all, none, or some of them: a,b,c")
     parser.add_argument(

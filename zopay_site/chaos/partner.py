@@ -12,7 +12,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from zopay_site.chaos.plan import Wish
 
@@ -20,7 +20,10 @@ BASE = "/connect/v1"
 PATIENCE_SECONDS = 15
 AGAIN_SECONDS = 0.2
 LOOK_SECONDS = 0.03
-ON_THE_WAY_MAX = 200
+# So many may be on their way, by how many there are in all: what breaks early would
+# otherwise meet everything, and what breaks late nothing.
+ON_THE_WAY = (16, 200)
+ON_THE_WAY_PART = 5
 CREATED, CONFLICT, GONE, TOO_MANY, BROKEN = 201, 409, 410, 429, 500
 
 
@@ -73,11 +76,13 @@ class Door:
 class Partners:
     """Some threads that execute all wishes, in order; `asked` are those that were begun."""
 
-    def __init__(self, door: Door, wishes: Iterable[Wish], *, size: int) -> None:
+    def __init__(self, door: Door, wishes: Sequence[Wish], *, size: int) -> None:
         self.door = door
         self.asked: list[Asked] = []
         # Somebody else counts; partners wait when too many are on their way.
         self.final = 0
+        least, most = ON_THE_WAY
+        self._most = max(least, min(most, len(wishes) // ON_THE_WAY_PART))
         self._wishes: SimpleQueue[Wish] = SimpleQueue()
         for wish in wishes:
             self._wishes.put(wish)
@@ -110,7 +115,7 @@ class Partners:
             except Empty:
                 return
             self.asked.append(asked)
-            while self.accepted - self.final >= ON_THE_WAY_MAX and not self._enough.is_set():
+            while self.accepted - self.final >= self._most and not self._enough.is_set():
                 time.sleep(LOOK_SECONDS)
             self._pay(asked)
 

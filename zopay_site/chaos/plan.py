@@ -25,7 +25,7 @@ USERS = {
 BRIDGED = 0.15
 # The part of the work in which things break; the rest is for coming to an end.
 TROUBLE = (0.03, 0.85)
-# For each kill of a worker, how many of these. Each at least once when it is asked for.
+# For each kill of a worker, how many of these; each once at least.
 PER_KILL = {
     "web-kill": 0.03,
     "flush": 0.1,
@@ -34,8 +34,6 @@ PER_KILL = {
     "reorg": 0.12,
     "base-fee": 0.06,
 }
-# Without kills, as if there were one for so many payouts.
-PAYOUTS_PER_KILL = 6
 CENTS_MIN = 500
 
 
@@ -95,9 +93,8 @@ def _wishes(dice: Random, count: int) -> tuple[Wish, ...]:
 
 
 def _strikes(dice: Random, options: Options) -> tuple[Strike, ...]:
-    measure = options.kills or max(options.payouts // PAYOUTS_PER_KILL, 1)
     counts = {"kill": options.kills} | {
-        fault: max(1, round(measure * share)) for fault, share in PER_KILL.items()
+        fault: max(1, round(options.kills * share)) for fault, share in PER_KILL.items()
     }
     first, last = (round(2 * options.payouts * part) for part in TROUBLE)
     strikes = [
