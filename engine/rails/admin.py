@@ -10,8 +10,7 @@ from unfold.admin import TabularInline
 from engine.common.ids import parse_public_id
 from engine.common.reading import ReadOnly, ReadOnlyAdmin
 from engine.common.units import format_units
-from engine.rails import admin_deposits  # noqa: F401 - registers its pages
-from engine.rails import chain_admin, wallet_admin  # noqa: F401 - register pages
+from engine.rails import admin_deposits, chain_admin, wallet_admin  # noqa: F401 - register pages
 from engine.rails.models import Attempt, SendEvidence, SimulatedTransfer
 from engine.rails.networks import ASSETS
 
