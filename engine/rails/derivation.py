@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256, sha512
 
-from base58 import b58decode_check
+from base58 import b58decode_check, b58encode_check
 from Crypto.Hash import RIPEMD160
 from ecdsa import SECP256k1  # type: ignore[import-untyped]
 from ecdsa.ellipticcurve import INFINITY, PointJacobi  # type: ignore[import-untyped]
@@ -55,6 +55,19 @@ class PublicKey:
     def fingerprint(self) -> bytes:
         """The first four bytes of the key's identifier, as children carry them."""
         return RIPEMD160.new(sha256(self.point).digest()).digest()[:4]
+
+    @property
+    def xpub(self) -> str:
+        """As wallets write it, ``xpub…``; `read_xpub` reads it."""
+        payload = (
+            PUBLIC_VERSION
+            + bytes([self.depth])
+            + self.parent_fingerprint
+            + self.child_number.to_bytes(4, "big")
+            + self.chain_code
+            + self.point
+        )
+        return str(b58encode_check(payload).decode("ascii"))
 
     def child(self, index: int) -> PublicKey:
         """The child at `index`, from 0 to 2**31 - 1.

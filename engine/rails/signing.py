@@ -4,6 +4,10 @@ Keys lie in encrypted V3 keystore files, one for each key name, and are decrypte
 process. They stay in this module's memory: nothing here puts one into a log line, an
 exception or a repr. With a signer on another host (engine.rails.remote_signing) no key is
 on this one at all.
+
+The keys of deposit addresses are called ``deposit/<index>`` and have no files: they are
+derived by BIP-32, at /0/<index>, from the account's key in ``deposits.json``. That file
+has the account's extended public key beside the encrypted key; it is what DEPOSIT_XPUB is.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_bytes
 from tempfile import NamedTemporaryFile
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,9 +25,22 @@ import orjson
 from django.conf import settings
 from django.utils.module_loading import import_string
 from eth_account import Account
+from eth_account.hdaccount import seed_from_mnemonic
+from eth_account.hdaccount._utils import hmac_sha512
+from eth_account.hdaccount.deterministic import HardNode, SoftNode, derive_child_key
+from eth_keys.datatypes import PrivateKey
 from eth_utils.address import is_checksum_address
+from eth_utils.exceptions import ValidationError
 from eth_utils.hexadecimal import decode_hex
 
+from engine.rails.derivation import (
+    ACCOUNT_DEPTH,
+    HARDENED,
+    RECEIVING,
+    PublicKey,
+    XpubInvalid,
+    read_account,
+)
 from engine.rails.errors import RailUnavailable
 
 if TYPE_CHECKING:
@@ -32,6 +50,10 @@ if TYPE_CHECKING:
 
 # The key's name is a file's name and part of a URL, so it can be neither more nor less.
 KEY_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
+DEPOSITS = "deposits"
+DEPOSIT_KEY_NAME = re.compile(r"deposit/(0|[1-9][0-9]{0,9})", re.ASCII)
+# m/44'/60'/0', by BIP-44 and SLIP-44.
+ACCOUNT_PATH = (44, 60, 0)
 QUANTITIES = ("chainId", "nonce", "maxPriorityFeePerGas", "maxFeePerGas", "gas", "value")
 FIELDS = frozenset({*QUANTITIES, "to", "data"})
 # EIP-2681 for the nonce; the others are what the EVM can hold.
@@ -126,6 +148,9 @@ class KeystoreSigner:
         return Signed(hash="0x" + signed.hash.hex(), raw=bytes(signed.raw_transaction))
 
     def _account(self, key_name: str) -> LocalAccount:
+        if deposit := DEPOSIT_KEY_NAME.fullmatch(key_name):
+            account = self._account(DEPOSITS)
+            return _derived(account, _path_of(DEPOSITS), int(deposit[1]))
         path = _path_of(key_name)
         # One at a time: decrypting takes long on purpose, and once is enough.
         with self._lock:
@@ -140,10 +165,68 @@ def create_key(key_name: str) -> str:
     The folder gets mode 700 and the file 600. A key is never overwritten.
     Raises SigningUnavailable.
     """
+    account = Account.create()
+    _store(key_name, account, {})
+    return str(account.address)
+
+
+def create_deposit_account(mnemonic: str = "") -> str:
+    """Keep the key of an account for deposit addresses, encrypted in KEYSTORE_DIR.
+
+    `mnemonic` is a BIP-39 one, of which m/44'/60'/0' is taken; without it the account is
+    new, and the file is all there is of it. Returns the account's extended public key,
+    which DEPOSIT_XPUB wants. Raises SigningUnavailable; ValueError when it is no mnemonic.
+    """
+    try:
+        seed = seed_from_mnemonic(mnemonic, passphrase="") if mnemonic else token_bytes(64)
+    except ValidationError:
+        # The error says the words again.
+        seed = b""
+    if not seed:
+        raise ValueError("no BIP-39 mnemonic")
+    # BIP-32, "Master key generation".
+    mixed = hmac_sha512(b"Bitcoin seed", seed)
+    node, parent = (mixed[:32], mixed[32:]), PublicKey(b"", b"", 0, bytes(4), 0)
+    for depth, number in enumerate(ACCOUNT_PATH, 1):
+        parent = PublicKey(_point(node[0]), node[1], depth - 1, bytes(4), 0)
+        node = derive_child_key(*node, HardNode(number))
+    public = PublicKey(
+        point=_point(node[0]),
+        chain_code=node[1],
+        depth=ACCOUNT_DEPTH,
+        parent_fingerprint=parent.fingerprint,
+        child_number=HARDENED + ACCOUNT_PATH[-1],
+    )
+    _store(DEPOSITS, Account.from_key(node[0]), {"xpub": public.xpub})
+    return public.xpub
+
+
+def _point(key: bytes) -> bytes:
+    return PrivateKey(key).public_key.to_compressed_bytes()
+
+
+def _derived(account: LocalAccount, path: Path, index: int) -> LocalAccount:
+    """The key at /0/`index` of the account. Raises SigningUnavailable."""
+    try:
+        public = read_account(str(orjson.loads(path.read_bytes())["xpub"]))
+    except (OSError, ValueError, TypeError, KeyError, XpubInvalid):
+        public = None
+    if public is None or public.point != _point(bytes(account.key)) or index >= HARDENED:
+        raise SigningUnavailable(
+            f"The key {DEPOSITS} has no extended public key that fits it, or no child {index}."
+            " Restore its file from its backup."
+        )
+    chain = derive_child_key(bytes(account.key), public.chain_code, SoftNode(RECEIVING))
+    key, _ = derive_child_key(*chain, SoftNode(index))
+    derived: LocalAccount = Account.from_key(key)
+    return derived
+
+
+def _store(key_name: str, account: LocalAccount, more: dict[str, str]) -> None:
+    """Write an encrypted key file, with `more` in the clear. Raises SigningUnavailable."""
     path = _path_of(key_name)
     password = _password()
     is_long = len(password) >= LONG_PASSWORD
-    account = Account.create()
     keystore = account.encrypt(
         password,
         kdf="pbkdf2",
@@ -152,7 +235,7 @@ def create_key(key_name: str) -> str:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.parent.chmod(0o700)
-        _write_new(path, orjson.dumps(keystore))
+        _write_new(path, orjson.dumps({**keystore, **more}))
     except FileExistsError:
         raise SigningUnavailable(
             f"There is a key called {key_name} already, and keys are never overwritten. "
@@ -163,7 +246,6 @@ def create_key(key_name: str) -> str:
             f"The key {key_name} cannot be written to KEYSTORE_DIR ({error.strerror}). "
             "Let this user write there."
         ) from None
-    return str(account.address)
 
 
 def signer() -> Signer:
@@ -207,7 +289,11 @@ def checked_fields(request: SigningRequest) -> dict[str, Any]:
 
 
 def checked_key_name(key_name: str) -> str:
-    """The name, if it can be a file's. Raises SigningUnavailable."""
+    """The name, if a signer may know it. Raises SigningUnavailable."""
+    return key_name if DEPOSIT_KEY_NAME.fullmatch(key_name) else _file_name(key_name)
+
+
+def _file_name(key_name: str) -> str:
     if not KEY_NAME.fullmatch(key_name):
         raise SigningUnavailable(
             "A key's name is 1 to 63 of a-z, 0-9, - and _, and begins with a letter or digit."
@@ -216,7 +302,7 @@ def checked_key_name(key_name: str) -> str:
 
 
 def _path_of(key_name: str) -> Path:
-    return Path(settings.KEYSTORE_DIR) / f"{checked_key_name(key_name)}.json"
+    return Path(settings.KEYSTORE_DIR) / f"{_file_name(key_name)}.json"
 
 
 def _password() -> str:
