@@ -1,6 +1,7 @@
 """A live bridge by the house's own liquidity, over two real chains, to the last unit."""
 
 import json
+import re
 from io import StringIO
 
 import pytest
@@ -113,6 +114,34 @@ def test_while_it_is_on_its_way_both_sides_are_accounted_for(api, nets, acme):
     assert (line.settled, line.in_flight, line.carried) == (0, received, 0)
     shown = api.get("/transactions", external_ref="user-1", type="payout").json()["data"][0]
     assert "house" not in shown.get("tx_hash", "")
+
+
+def test_its_page_counts_the_blocks_and_leads_to_our_explorer(api, nets, client, settings):
+    settings.ZOPAY_DEMO, settings.DEVNET_NETWORKS = True, ["ethereum", "polygon"]
+    tracking = api.pay()["tracking_url"].removeprefix(settings.ZOPAY_PUBLIC_URL)
+    counts, tags = [], set()
+    for _ in range(ROUNDS_MAX):
+        now = client.get(f"{tracking}/now")
+        tags.add(now["ETag"])
+        html = now.content.decode()
+        if found := re.search(
+            r"Sent on Ethereum, waiting for confirmations \((\d+) of 5\)", html
+        ):
+            counts.append(int(found[1]))
+        if "Delivered on Ethereum" in html:
+            break
+        step(nets)
+
+    print(counts)
+    assert "Moved from Polygon to Ethereum by the house&#x27;s own liquidity" in html
+    assert sorted(counts) == counts
+    assert len(set(counts)) >= 3
+    assert len(tags) > len(set(counts))
+    link = re.search(r'href="([^"]+/devnet/ethereum/tx/0x[0-9a-f]{64})"', html)[1]
+    page = client.get(link.removeprefix(settings.ZOPAY_PUBLIC_URL)).content.decode()
+    shown = rebalancing.amount_of(Payout.objects.get().units_received, "USDT")
+    for expected in ("Done", EVM, shown.rstrip("0"), "development chain"):
+        assert expected in page
 
 
 def test_without_liquidity_it_waits_with_nothing_taken(api, nets, acme):
