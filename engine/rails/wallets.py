@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 from django.db.models.functions import Now
 
+from engine.rails.alarms import tell_operators
 from engine.rails.models import HotWallet
 
 if TYPE_CHECKING:
@@ -26,4 +27,9 @@ def freeze_wallets(wallet_ids: Iterable[int], *, why: str) -> int:
     )
     if frozen:
         logger.error("wallets_frozen", wallets=frozen, why=why)
+        tell_operators(
+            subject=f"Zopay froze {frozen} wallet{'s' if frozen > 1 else ''}",
+            text=f"{why}.\n\nNothing more is signed with them until two people have looked"
+            " and unfreeze them, in admin under Hot wallets.\n",
+        )
     return frozen

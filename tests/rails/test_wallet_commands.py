@@ -221,6 +221,13 @@ def test_anybody_at_the_terminal_stops_a_wallet_at_once(wallet, name, capsys):
     assert "was frozen already: the key was seen elsewhere." in capsys.readouterr().out
 
 
+def test_a_wallet_is_not_stopped_without_a_word_why(wallet):
+    with pytest.raises(CommandError, match="Say why"):
+        call_command("freeze_wallet", OURS, reason=" ")
+
+    assert not is_frozen(wallet)
+
+
 def test_a_wallet_that_is_known_on_two_networks_needs_a_network(wallet):
     HotWallet.objects.create(network="polygon", address=OURS, key_name="hot-1")
 

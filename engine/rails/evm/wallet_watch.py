@@ -7,12 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
-from django.conf import settings
-from django.core.mail import send_mail
 from django.db import connection
 from django.db.models import F, Q
 
 from engine.common.units import format_units
+from engine.rails.alarms import tell_operators
 from engine.rails.evm.chains import connected_chain
 from engine.rails.evm.rpc import Call
 from engine.rails.heads import transfers_left
@@ -152,16 +151,9 @@ def _alarm(wallet: HotWallet, wei: int, head: ChainHead) -> None:
         gas_wei=wei,
         transfers_left=left,
     )
-    if not settings.OPERATORS_EMAIL:
-        return
     url = explorer_address_url(wallet.network, wallet.address)
-    send_mail(
+    tell_operators(
         subject=f"A wallet on {network.name} is short of gas",
-        message=(
-            f"{wallet.address} holds {held}, enough for about {left} transfers at today's"
-            f" fees. Without gas its payouts wait.\n\nSend it some {network.native}: {url}\n"
-        ),
-        from_email=None,
-        recipient_list=[settings.OPERATORS_EMAIL],
-        fail_silently=True,
+        text=f"{wallet.address} holds {held}, enough for about {left} transfers at today's"
+        f" fees. Without gas its payouts wait.\n\nSend it some {network.native}: {url}\n",
     )

@@ -192,14 +192,19 @@ def test_more_depth_or_a_shallow_reorganisation_never_moves_the_anchor_back(node
 
 
 def test_a_reorganisation_deeper_than_the_policy_freezes_every_wallet_there(
-    node, wallets, caplog
+    node, wallets, caplog, settings, mailoutbox, django_capture_on_commit_callbacks
 ):
+    settings.OPERATORS_EMAIL = "operators@zopay.test"
     watch_head("ethereum")
     lost = node.hash_of(96)
     node.fork_at = 96
     node.blocks = 101
 
-    head = watch_head("ethereum")
+    with django_capture_on_commit_callbacks(execute=True):
+        head = watch_head("ethereum")
+
+    assert [mail.subject for mail in mailoutbox] == ["Zopay froze 2 wallets"]
+    assert "ethereum reorganised deeper than the policy at block 96." in mailoutbox[0].body
 
     assert frozen() == [("ethereum", OURS), ("ethereum", OURS_2)]
     assert set(

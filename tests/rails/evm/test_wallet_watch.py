@@ -48,6 +48,12 @@ def chain(furnished, settings):
     forget_chains()
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    """Each test is one database transaction; what follows a commit follows at once."""
+    monkeypatch.setattr("engine.rails.alarms.transaction.on_commit", lambda call, **_: call())
+
+
 def look():
     watch_wallets(watch_head("ethereum"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from engine.rails.management.wallets_named import add_wallet_arguments, wallet_named
 from engine.rails.wallets import freeze_wallets
@@ -23,6 +23,8 @@ class Command(BaseCommand):
     def handle(
         self, *_args: Any, wallet: str, network: str, reason: str, **_options: Any
     ) -> None:
+        if not reason.strip():
+            raise CommandError("Say why: --reason is what others will read.")
         found = wallet_named(wallet, network=network)
         if freeze_wallets([found.pk], why=reason):
             self.stdout.write(f"Frozen: {found}.")
