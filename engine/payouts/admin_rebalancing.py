@@ -22,7 +22,7 @@ PARTS = ("settled", "in_flight", "carried")
 @admin.register(HouseCrossing)
 class HouseCrossingAdmin(ReadOnlyAdmin):
     list_before_template = "admin/rails/rebalancing.html"
-    list_display = ("payout", "amount", "route", "wallet", "reserved_at", "held")
+    list_display = ("payout", "amount", "route", "paid_from", "reserved_at", "held")
     list_filter = ("asset", "from_network", "to_network")
     list_select_related = ("wallet",)
     search_fields = ("=reference",)
@@ -70,6 +70,12 @@ class HouseCrossingAdmin(ReadOnlyAdmin):
     def route(self, crossing: HouseCrossing) -> str:
         return f"{crossing.from_network} → {crossing.to_network}"
 
+    @admin.display(description="paid from")
+    def paid_from(self, crossing: HouseCrossing) -> str:
+        """Both ends: whole, an address leaves a list no room for anything else."""
+        address = crossing.wallet.address
+        return f"{address[:6]}…{address[-4:]}"
+
     @admin.display(description="tokens")
     def held(self, crossing: HouseCrossing) -> str:
         return "promised" if crossing.released_at is None else "handed on"
@@ -77,4 +83,4 @@ class HouseCrossingAdmin(ReadOnlyAdmin):
 
 def _move_row(line: rebalancing.Imbalance) -> list[str]:
     told = line.as_json()
-    return [f"{line.asset}: {line.advice}", *(told[name] for name in PARTS)]
+    return [line.advice, *(told[name] for name in PARTS)]

@@ -66,7 +66,7 @@ class Imbalance:
     @property
     def advice(self) -> str:
         if self.net == 0:
-            return "even"
+            return f"{self.asset} is even between {self.from_network} and {self.to_network}"
         amount = amount_of(self.net, self.asset)
         return f"move {amount} {self.asset} from {self.from_network} to {self.to_network}"
 

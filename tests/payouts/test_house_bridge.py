@@ -206,7 +206,7 @@ def test_what_crossed_is_to_be_carried_after_until_it_was(
     call_command("rebalancing", "--moved", amount, "USDT", "polygon", "ethereum", "0xab")
     call_command("rebalancing", "--moved", amount, "USDT", "polygon", "ethereum", "0xab")
     (line,) = rebalancing.imbalances()
-    assert (line.net, line.advice) == (0, "even")
+    assert (line.net, line.advice) == (0, "USDT is even between ethereum and polygon")
     assert LiquidityMove.objects.count() == 1
 
 
