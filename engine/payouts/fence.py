@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 
 from engine.payouts import journal
 from engine.payouts.models import Break, Fence, Freeze, Journal, Reconciliation
+from engine.rails.base import Prepared
 from engine.rails.statements import statement_of
 
 if TYPE_CHECKING:
@@ -153,11 +154,11 @@ def _fresh(attempt_ids: Sequence[int]) -> dict[int, str]:
 
 def _terms(rail: str, rows: Sequence[Any]) -> list[str]:
     """What the rail needs to bring each back, as JSON; its payload when it says nothing."""
-    payloads = [bytes(row[2]) for row in rows]
+    batch = [Prepared(rail, row[2], row[3], bytes(row[4])) for row in rows]
     statement = statement_of(rail)
     if statement is None:
-        return [f'{{"payload": "{payload.hex()}"}}' for payload in payloads]
-    return [json.dumps(terms) for terms in statement.terms_of(payloads)]
+        return [f'{{"payload": "{one.payload.hex()}"}}' for one in batch]
+    return [json.dumps(terms) for terms in statement.terms_of(batch)]
 
 
 def _remember(attempt_ids: Iterable[int]) -> None:

@@ -23,6 +23,7 @@ from engine.payouts import journal, sending, watching
 from engine.payouts.models import Break, BreakKind, Journal, Reconciliation
 from engine.payouts.pricing import price_book
 from engine.payouts.recalling import Broken, Line, recall
+from engine.rails.base import Prepared
 from engine.rails.errors import RailUnavailable
 from engine.rails.models import Attempt, AttemptState
 from engine.rails.statements import statement_of
@@ -191,12 +192,21 @@ def _recall_all(sends: dict[UUID, list[Line]], report: Report, say: Say) -> list
 def _recover(rail: str, statement: Statement, report: Report) -> bool:
     """Hold the rail's own rows against its outside; whether that could be asked."""
     try:
-        differences = statement.recover()
+        differences = statement.recover(explained=_explained())
     except RailUnavailable as error:
         report.found.append(Found(BreakKind.OUTSIDE_AWAY, rail, {"why": error.message}))
         return False
     report.found += [Found(BreakKind(one.kind), one.what, one.detail) for one in differences]
     return True
+
+
+def _explained() -> set[str]:
+    """The strangers that somebody has found out about."""
+    return set(
+        Break.objects.filter(kind=BreakKind.STRANGER, resolved_at__isnull=False)
+        .exclude(resolution=GONE)
+        .values_list("what", flat=True)
+    )
 
 
 def _look(payout_ids: Sequence[UUID], say: Say) -> None:
@@ -227,7 +237,12 @@ def _compare(
     try:
         for batch, done, total in _delivered_since(rail, since):
             say("delivered payouts compared", done, total)
-            shown = statement.delivered([bytes(attempt.payload) for attempt in batch])
+            shown = statement.delivered(
+                [
+                    Prepared(rail, one.network, one.reference, bytes(one.payload))
+                    for one in batch
+                ]
+            )
             report.compared += len(batch)
             report.found += [
                 Found(

@@ -9,18 +9,19 @@ from engine.rails.models import HotWallet, HouseCrossing
 from engine.rails.statements import CannotRecall
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
+    from engine.rails.base import Prepared
     from engine.rails.statements import Difference, Held
 
 
 class HouseStatement:
     """Nothing outside knows of a crossing, so nothing outside is asked."""
 
-    def terms_of(self, payloads: Sequence[bytes]) -> list[dict[str, Any]]:
+    def terms_of(self, batch: Sequence[Prepared]) -> list[dict[str, Any]]:
         """What was promised, and which wallet's tokens: by address, as ids may differ."""
-        rows = {row.reference: row for row in _rows(payloads)}
-        return [_terms(rows[payload.decode()]) for payload in payloads]
+        rows = {row.reference: row for row in _rows(batch)}
+        return [_terms(rows[one.reference]) for one in batch]
 
     def recall(self, *, network: str, reference: str, terms: dict[str, Any]) -> bytes:
         """Promise it again under the same reference. Raises CannotRecall."""
@@ -45,23 +46,25 @@ class HouseStatement:
             raise CannotRecall(f"{reference} promises something else here.")
         return reference.encode()
 
-    def recover(self) -> list[Difference]:
+    def recover(self, *, explained: Collection[str]) -> list[Difference]:
+        """Nothing of it went out."""
+        del explained
         return []
 
-    def delivered(self, payloads: Sequence[bytes]) -> list[bool]:
+    def delivered(self, batch: Sequence[Prepared]) -> list[bool]:
         """A promise that stands is all that the first leg was to bring."""
-        standing = {row.reference for row in _rows(payloads)}
-        return [payload.decode() in standing for payload in payloads]
+        standing = {row.reference for row in _rows(batch)}
+        return [one.reference in standing for one in batch]
 
     def held(self) -> list[Held]:
         """What lies in the wallets is told by the rail that pays from them."""
         return []
 
 
-def _rows(payloads: Sequence[bytes]) -> list[HouseCrossing]:
+def _rows(batch: Sequence[Prepared]) -> list[HouseCrossing]:
     return list(
         HouseCrossing.objects.filter(
-            reference__in=[payload.decode() for payload in payloads]
+            reference__in=[one.reference for one in batch]
         ).select_related("wallet")
     )
 

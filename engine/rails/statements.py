@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from engine.rails.base import rail_named
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
+
+    from engine.rails.base import Prepared
 
 
 class CannotRecall(Exception):
@@ -41,7 +43,7 @@ class Held:
 class Statement(Protocol):
     """Three questions before the books are believed again."""
 
-    def terms_of(self, payloads: Sequence[bytes]) -> list[dict[str, Any]]:
+    def terms_of(self, batch: Sequence[Prepared]) -> list[dict[str, Any]]:
         """What `recall` will need of each, as JSON: no key and no signed bytes."""
 
     def recall(self, *, network: str, reference: str, terms: dict[str, Any]) -> bytes:
@@ -51,14 +53,18 @@ class Statement(Protocol):
         Raises CannotRecall.
         """
 
-    def recover(self) -> list[Difference]:
+    def recover(self, *, explained: Collection[str]) -> list[Difference]:
         """Ask the outside what we sent, and write it to what was recalled. No transaction.
 
-        Returns what nobody recalled. Raises RailUnavailable.
+        Returns what nobody recalled; a person has `explained` those of these names.
+        Raises RailUnavailable.
         """
 
-    def delivered(self, payloads: Sequence[bytes]) -> list[bool]:
-        """Whether the outside shows that each has arrived, as deep as it is final."""
+    def delivered(self, batch: Sequence[Prepared]) -> list[bool]:
+        """Whether the outside shows that each of these, all final, has arrived.
+
+        Raises RailUnavailable.
+        """
 
     def held(self) -> list[Held]:
         """What lies in our hands outside, as deep as it is final. Raises RailUnavailable."""

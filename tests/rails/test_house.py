@@ -330,7 +330,7 @@ def test_a_restored_house_can_be_told_its_promises_again(house, wallet, cross):
     row = wallet(100)
     order = cross(60)
     (prepared,) = prepare(house, [order])
-    (terms,) = house.statement.terms_of([prepared.payload])
+    (terms,) = house.statement.terms_of([prepared])
     assert terms == {
         "payout": order.payout_id.hex,
         "asset": "USDT",
@@ -340,7 +340,7 @@ def test_a_restored_house_can_be_told_its_promises_again(house, wallet, cross):
         "wallet": row.address,
     }
     restore_without_crossings()
-    assert house.statement.delivered([prepared.payload]) == [False]
+    assert house.statement.delivered([prepared]) == [False]
 
     for _ in range(2):
         payload = house.statement.recall(
@@ -349,17 +349,17 @@ def test_a_restored_house_can_be_told_its_promises_again(house, wallet, cross):
         assert payload == prepared.payload
 
     assert HouseCrossing.objects.get().units == 60 * USDT
-    assert house.statement.delivered([prepared.payload]) == [True]
+    assert house.statement.delivered([prepared]) == [True]
     assert [one.outcome for one in house.look_up([prepared])] == [Outcome.FINAL]
     assert words(prepare(house, [cross(41)])) == ["liquidity"]
-    assert (house.statement.recover(), house.statement.held()) == ([], [])
+    assert (house.statement.recover(explained=()), house.statement.held()) == ([], [])
 
 
 @pytest.mark.parametrize("change", [{"units": "1"}, {"wallet": ADDRESSES[6]}])
 def test_another_promise_is_not_written_over_one_that_stands(house, wallet, cross, change):
     wallet(100)
     (prepared,) = prepare(house, [cross(60)])
-    (terms,) = house.statement.terms_of([prepared.payload])
+    (terms,) = house.statement.terms_of([prepared])
 
     with pytest.raises(CannotRecall):
         house.statement.recall(

@@ -26,6 +26,7 @@ from engine.rails.evm import looks, preflights, slots
 from engine.rails.evm.chains import connected_chain
 from engine.rails.evm.rpc import Call, RpcRefused
 from engine.rails.evm.signatures import Gas, sign_due
+from engine.rails.evm.statements import EvmStatement
 from engine.rails.evm.views import read_slots
 from engine.rails.signing import SigningUnavailable
 
@@ -43,6 +44,7 @@ class EvmRail:
     """See base.Rail for the four verbs."""
 
     name = slots.NAME
+    statement = EvmStatement()
 
     def preflight(
         self, orders: Sequence[Order]
