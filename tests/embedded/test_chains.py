@@ -4,6 +4,7 @@ Goal: whoever builds on them may treat them as chains that do not lose blocks. M
 nodes with a clock fifty times as quick as the product's.
 """
 
+import errno
 import gzip
 import os
 import signal
@@ -159,20 +160,45 @@ def test_kill_9_in_the_midst_loses_less_than_what_was_believed(start):
     assert UNSAVED_BLOCKS_MAX < 5
 
 
-def test_the_state_is_never_half_written(start, place):
+def test_a_disk_that_fills_up_leaves_the_last_state_whole(start, place, monkeypatch):
     node = start()
     path = chains.state_file(place, "ethereum")
-    wait_for(path.exists)
-    states = set()
-    for _ in range(100):
-        made = give(node)
-        wait_for(lambda made=made: receipt(node, made))
-        states.add(gzip.decompress(path.read_bytes()))
-
-    assert len(states) > 10
-    assert path.stat().st_mode & 0o777 == 0o600
     wait_for(lambda: is_resting(node))
+    kept = path.read_bytes()
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    made = give(node)
+    wait_for(lambda: receipt(node, made))
+    node.stop()
+
+    assert gzip.decompress(kept)
+    assert path.read_bytes() == kept
+
+
+def test_the_state_is_private_and_alone(start, place):
+    node = start()
+    path = chains.state_file(place, "ethereum")
+    wait_for(lambda: is_resting(node))
+
+    assert path.stat().st_mode & 0o777 == 0o600
     assert [each.name for each in path.parent.iterdir()] == ["ethereum.json.gz"]
+
+
+def test_a_node_that_never_answered_does_not_save_itself(start, place, monkeypatch):
+    node = start()
+    wait_for(lambda: is_resting(node))
+    node.stop()
+    before = chains.state_file(place, "ethereum").stat()
+    monkeypatch.setattr(chains, "_answers", lambda _node: False)
+    monkeypatch.setattr(chains, "READY_SECONDS", 0.5)
+
+    with pytest.raises(Stop, match="did not start"):
+        start()
+
+    assert chains.state_file(place, "ethereum").stat().st_ino == before.st_ino
 
 
 def test_a_state_that_cannot_be_read_is_a_sentence_and_stays_as_it_was(start, place):
@@ -212,8 +238,8 @@ def test_a_chain_writes_nothing_outside_its_home(start, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(elsewhere))
 
     node = start()
-    for _ in range(100):
-        ask(node.url, "evm_mine")
+    # More than the past states that anvil would keep in memory before it turns to the disk.
+    ask(node.url, "anvil_mine", hex(700), seconds=60)
     node.stop()
 
     assert list(elsewhere.rglob("*")) == []
