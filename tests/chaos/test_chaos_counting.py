@@ -20,7 +20,7 @@ def asked(*, accepted=True):
             "route": {"from_network": "ethereum", "to_network": "polygon"},
         },
     }
-    return Asked(wish, payout if accepted else None)
+    return Asked(wish, payout if accepted else None, tries=1)
 
 
 def told(status, *, tx_hash=HASH):
@@ -75,9 +75,7 @@ def test_a_failed_payout_of_which_nothing_came_is_no_wrong():
 
 def test_a_hash_that_did_not_pay_is_a_lie():
     other = "0x" + "2" * 64
-    total = judge(
-        [asked()], told("delivered", tx_hash=other), came(9_500_000), came(9_500_000)
-    )
+    total = judge([asked()], told("delivered", tx_hash=other), came(9_500_000), came(9_500_000))
 
     assert wrongs(total) == {"lied"}
 

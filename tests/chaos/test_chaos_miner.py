@@ -90,7 +90,9 @@ def test_a_reorganisation_drops_the_last_of_a_lane_and_no_node_remembers_them(mi
     known = [miner.node.ask("eth_getTransactionByHash", each) for each in hashes]
     assert left < 12
     assert set(heights) == {before}
-    assert [receipt is not None for receipt in receipts] == [True] * left + [False] * (12 - left)
+    assert [receipt is not None for receipt in receipts] == [True] * left + [False] * (
+        12 - left
+    )
     assert [each is not None for each in known] == [True] * left + [False] * (12 - left)
     # Whoever sends them again is paid.
     for nonce in range(left, 12):

@@ -105,7 +105,9 @@ def judge(
         total.payouts += one.payout is not None
         total.transfers += len(came)
         if one.payout is None:
-            total.refused.append(_named(one, "; ".join(one.refusals) or "never accepted"))
+            # Whoever was not asked yet, because others had to be paid first, refused nothing.
+            if one.tries:
+                total.refused.append(_named(one, "; ".join(one.refusals) or "no answer"))
             if came:
                 total.astray.append(_named(one, "paid, and never accepted"))
             continue

@@ -77,14 +77,15 @@ class Game:
 
     def _break_things(self) -> None:
         """Until every fault of the plan has struck."""
+        stalled = min(STALLED_SECONDS, self.options.patience)
         while self._waiting:
             now, progress = time.monotonic(), self._look()
             if progress != self._moved:
                 self._moved, self._moved_at = progress, now
             if progress >= self._waiting[-1].at:
                 self._strike(self._waiting.pop())
-            elif now - self._moved_at > STALLED_SECONDS:
-                self._moved_at = now - STALLED_SECONDS + HURRIED_SECONDS
+            elif now - self._moved_at > stalled:
+                self._moved_at = now - stalled + HURRIED_SECONDS
                 self._strike(self._waiting.pop())
             time.sleep(LOOK_SECONDS)
 

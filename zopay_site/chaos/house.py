@@ -83,9 +83,6 @@ class House:
     def start(self, tick: Callable[[str], None]) -> None:
         """All of it, until the web server answers; `tick` is told what is going on."""
         home.make(self.place)
-        tick("databases")
-        self._postgres = postgres.start(self.place)
-        self._valkey = valkey.start(self.place)
         tick("chains")
         program = anvil.find_or_fetch(tick=tick)
         for network in NETWORKS:
@@ -93,13 +90,17 @@ class House:
             self._chains.append(node)
             self.nodes[network] = Node(node.port)
             self._keep(f"{network}-proxy", self._proxy(network, node.port))
+        tick("databases")
+        self._postgres = postgres.start(self.place)
+        self._valkey = valkey.start(self.place)
         tick("tables and wallets")
-        self.told = json.loads(self._run("zopay_site.chaos.settle"))
+        # They load the house while its tables are made; nobody asks them for anything yet.
         self._nursery = Nursery(self.place, self.environment())
-        self._keep("beat", lambda: self._start("beat", beat_line(self.place)))
         self._keep("web", lambda: self._start("web", services.web_line(self.port)))
-        self._start_miners()
+        self.told = json.loads(self._run("zopay_site.chaos.settle"))
         tick("web and workers")
+        self._keep("beat", lambda: self._start("beat", beat_line(self.place)))
+        self._start_miners()
         self._nursery.wait()
         self.workers = [self._nursery.bear() for _ in range(WORKERS)]
         self._wait_for_web()
