@@ -417,6 +417,16 @@ class TestPreflight:
         assert isinstance(short, RailUnavailable)
         assert short.waiting_for == "liquidity"
 
+    def test_a_promise_that_was_handed_on_is_not_counted_twice(self, house, cross):
+        order = cross(60)
+        prepare(house, [order])
+        slot(HotWallet.objects.get(), 60, 0)
+        pay_second_leg(order)
+        enough, short = house.preflight([cross(40), cross(1)])
+
+        assert isinstance(enough, Order)
+        assert isinstance(short, RailUnavailable)
+
     def test_a_batch_is_looked_at_together(self, house, cross):
         assert [type(answer) for answer in house.preflight([cross(60), cross(60)])] == [
             Order,
