@@ -11,6 +11,7 @@ from django.utils import timezone
 from engine.rails import tasks
 from engine.rails.depths import forget_depths
 from engine.rails.errors import RailUnavailable
+from engine.rails.evm import heads
 from engine.rails.evm.heads import GWEI, watch_head
 from engine.rails.evm.measures import forget_measures, measure
 from engine.rails.evm.rpc import forget_chains
@@ -256,6 +257,40 @@ def test_nodes_that_disagree_about_a_block_make_no_anchor_of_it(connect):
     head = watch_head("ethereum")
 
     assert (head.number, head.final_number) == (105, 96)
+
+
+def test_two_camps_of_nodes_make_no_anchor_however_large_both_are(connect, settings):
+    settings.RPC_QUORUM = 2
+    nodes = connect(4)
+    watch_head("ethereum")
+    for one in nodes[2:]:
+        one.hash_of = lambda number: (
+            f"0x{number:064x}" if number > 96 else nodes[0].hash_of(number)
+        )
+    for one in nodes:
+        one.blocks = 105
+
+    assert watch_head("ethereum").final_number == 96
+
+
+def test_an_anchor_that_somebody_moved_meanwhile_is_left_to_them(node, wallets, monkeypatch):
+    watch_head("ethereum")
+    node.fork_at = 96
+    node.blocks = 101
+    real = heads._read_anchors
+
+    def read_slowly(*about):
+        seen = real(*about)
+        ChainHead.objects.update(final_number=98, final_hash="0x98")
+        return seen
+
+    monkeypatch.setattr(heads, "_read_anchors", read_slowly)
+
+    head = watch_head("ethereum")
+
+    # The next look holds the new one against the chain.
+    assert (head.number, head.final_number, head.final_hash) == (101, 98, "0x98")
+    assert frozen() == []
 
 
 def test_without_enough_nodes_the_head_is_kept_and_the_anchor_stays(connect):

@@ -10,6 +10,7 @@ from engine.rails.evm.rpc import forget_chains
 from engine.rails.evm.wallet_watch import watch_wallets
 from engine.rails.models import ChainHead, HotWallet, Token, WalletAsset
 from tests.rails.evm.anvils import mine, running
+from tests.rails.evm.nodes import Node
 from zopay_site.embedded import devnet
 from zopay_site.embedded.jsonrpc import ask
 
@@ -129,6 +130,25 @@ def test_a_token_that_is_not_there_leaves_no_balance(chain):
     look()
 
     assert set(held(RICH)) == {"USDT"}
+
+
+@pytest.mark.parametrize(
+    "told", ["0x", "0x5", "0x" + "0" * 65, "0x" + "zz" * 32, None, 5, [], "5"]
+)
+def test_what_is_not_one_word_is_no_balance(settings, told):
+    wallet = HotWallet.objects.create(network="ethereum", address=RICH, key_name="hot-1")
+    with Node() as node:
+        settings.RPC_URLS = {"ethereum": (node.url,)}
+        forget_chains()
+        node.answers |= {"eth_getBalance": told, "eth_call": told}
+        watch_wallets(watch_head("ethereum"))
+
+    wallet.refresh_from_db()
+    assert held(RICH) == {}
+    assert wallet.gas_wei == {"0x5": 5, "0x" + "0" * 65: 0}.get(
+        told if isinstance(told, str) else ""
+    )
+    forget_chains()
 
 
 def test_a_block_that_the_node_does_not_have_leaves_the_last_balance(chain):
