@@ -50,8 +50,9 @@ async def _end(*servers):
     for server in servers:
         server.close()
     # Whoever serves a connection ends with it.
-    while len(asyncio.all_tasks()) > 1:
-        await asyncio.sleep(0.01)
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.gather(*rest)
+    # A closed connection is gone one turn later.
     await asyncio.sleep(0.01)
 
 

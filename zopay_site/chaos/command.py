@@ -82,6 +82,7 @@ def _run(options: Options, place: Path) -> Report:
         options=options,
         count=count,
         happened=happened,
+        late=game.late,
         final_seconds=game.final_seconds,
         seconds=seconds,
         home="" if is_right else str(place),

@@ -50,6 +50,7 @@ class Game:
         self.progress = progress
         self.struck: Counter[str] = Counter()
         self.final_seconds: float | None = None
+        self.late = 0
         self.door = Door(house.port, house.told["key"])
         self.partners = Partners(self.door, plan.wishes, size=PARTNERS)
         self._waiting = list(reversed(plan.strikes))
@@ -98,6 +99,7 @@ class Game:
                 self.final_seconds = round(time.monotonic() - quiet, 1)
                 return
             time.sleep(LOOK_SECONDS)
+        self.late = self.options.payouts - self._final
 
     def _look(self, note: str = "") -> int:
         """Keep the house going, and answer how far the work is."""

@@ -69,7 +69,7 @@ def send_before_commit() -> None:
 
 
 def nonce_from_node() -> None:
-    """Ask the node for the next nonce at every send, and send again when it does not answer."""
+    """Ask the node for the next nonce at every send, and send again when it does not work."""
 
     def asking(self: EvmRail, batch: Sequence[Prepared]) -> list[Receipt]:
         del self
@@ -92,7 +92,7 @@ def nonce_from_node() -> None:
                 said |= {
                     slot.id: accepted for slot, (accepted, _) in zip(waiting, told, strict=True)
                 }
-                waiting = [slot for slot in waiting if said[slot.id] is None]
+                waiting = [slot for slot in waiting if not said[slot.id]]
         return [Receipt(one.reference, said[int(one.payload)]) for one in batch]
 
     _put(EvmRail, "submit", asking)

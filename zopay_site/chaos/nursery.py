@@ -24,7 +24,10 @@ from django.utils.module_loading import import_string
 
 from zopay_site.celery import app
 from zopay_site.chaos import settings as chaos_settings
-from zopay_site.embedded import children, services
+from zopay_site.embedded import child, children, services
+
+# linux/prctl.h
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def main() -> None:
@@ -38,6 +41,9 @@ def main() -> None:
         from zopay_site.chaos import mutations
 
         mutations.install(mutation)
+    if child.IS_LINUX:
+        # The children of a worker that was killed come to us, and are buried too.
+        child.kernel("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     # The kernel buries them; a worker gets the default back, since it has children too.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     print("ready", flush=True)

@@ -60,6 +60,7 @@ class Report:
     options: Options
     count: Count
     happened: Mapping[str, int]
+    late: int
     final_seconds: float | None
     seconds: float
     home: str
@@ -84,6 +85,7 @@ class Report:
             "ledger_clean": not count.books,
             "balances_right": not count.balances,
             "happened": dict(self.happened),
+            "late": self.late,
             "all_final_seconds": self.final_seconds,
             "seconds": round(self.seconds, 1),
             "findings": {
@@ -96,7 +98,7 @@ class Report:
         """The table for people."""
         count = self.count
         after = (
-            "not all of them"
+            f"{self.late} were not, {self.options.patience:g} s after the last fault"
             if self.final_seconds is None
             else f"{self.final_seconds:.1f} s after the last fault"
         )
