@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from engine.payouts import deposits, network_prices, sweeps
+from engine.payouts import consolidation, deposits, network_prices, sweeps
 
 
 @shared_task(name="payouts.drain")
@@ -21,5 +21,6 @@ def price_networks() -> None:
 
 @shared_task(name="payouts.watch_deposits")
 def watch_deposits() -> None:
-    """Credit what has arrived on the connected chains, as deep as their policies ask."""
+    """Credit what has arrived on the connected chains, and end what sweeps have begun."""
     deposits.watch_deposits()
+    consolidation.drive_all()
