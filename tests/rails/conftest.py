@@ -8,6 +8,7 @@ import pytest
 from engine.common.ids import new_id
 from engine.partners.models import EndUser, FeeSchedule, Partner
 from engine.rails.base import Order
+from tests.rails.crossings import cross, house, wallet  # noqa: F401 - fixtures
 
 EVM = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 

@@ -7,88 +7,20 @@ from threading import Barrier
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from engine.rails.attempts import open_attempts
-from engine.rails.base import Order, Outcome, Prepared, rail_named
-from engine.rails.errors import RailRejected, RailUnavailable
-from engine.rails.evm.rpc import forget_chains
+from engine.rails.base import Outcome, Prepared
+from engine.rails.errors import RailRejected
 from engine.rails.house import release
-from engine.rails.models import HotWallet, HouseCrossing, Slot, Token, WalletAsset
+from engine.rails.models import HouseCrossing, WalletAsset
 from engine.rails.statements import CannotRecall
-from tests.rails.evm.nodes import Node, Refusal
-
-USDT = 10**6
-ADDRESSES = [f"0x{number:040x}" for number in range(1, 9)]
-OPEN = HouseCrossing.objects.filter(released_at=None)
-
-
-@pytest.fixture
-def house():
-    return rail_named("house")
-
-
-@pytest.fixture
-def wallet(db):
-    """Makes a wallet on Ethereum that holds `usdt`, seen at block 100."""
-
-    def make(usdt, *, network="ethereum", ceiling=None, **changes):
-        number = HotWallet.objects.count()
-        row = HotWallet.objects.create(
-            network=network, address=ADDRESSES[number], key_name=f"key {number}", **changes
-        )
-        WalletAsset.objects.create(
-            wallet=row,
-            asset="USDT",
-            balance_units=None if usdt is None else usdt * USDT,
-            balance_block=100,
-            ceiling_units=None if ceiling is None else ceiling * USDT,
-        )
-        return row
-
-    return make
-
-
-@pytest.fixture
-def cross(order):
-    """Makes an order for leg 1 of a bridge from Polygon to Ethereum."""
-
-    def make(usdt, **changes):
-        template = order(livemode=True, network="polygon", is_last_leg=False)
-        return replace(template, to_network="ethereum", units=usdt * USDT, **changes)
-
-    return make
-
-
-def slot(wallet, usdt, nonce, **changes):
-    return Slot.objects.create(
-        **{
-            "wallet": wallet,
-            "nonce": nonce,
-            "kind": "payout",
-            "asset": "USDT",
-            "units": usdt * USDT,
-            "destination": ADDRESSES[7],
-            "to_address": ADDRESSES[6],
-            "gas_limit": 1,
-        }
-        | changes
-    )
-
-
-def prepare(house, orders):
-    with transaction.atomic():
-        return house.prepare(orders)
-
-
-def words(answers):
-    return [
-        "promised" if isinstance(answer, Prepared) else answer.waiting_for for answer in answers
-    ]
-
-
-def pay_second_leg(order):
-    ahead = replace(order, leg=2, network="ethereum")
-    sends = [(ahead, Prepared("evm", "ethereum", f"ethereum:0x:{order.payout_id}", b""))]
-    open_attempts(sends=sends)
+from tests.rails.crossings import (
+    ADDRESSES,
+    OPEN,
+    USDT,
+    pay_second_leg,
+    prepare,
+    slot,
+    words,
+)
 
 
 def test_a_crossing_is_promised_a_wallets_tokens(house, wallet, cross):
@@ -367,74 +299,3 @@ def test_another_promise_is_not_written_over_one_that_stands(house, wallet, cros
         )
 
     assert HouseCrossing.objects.get().units == 60 * USDT
-
-
-class TestPreflight:
-    """The second leg is tried before the first one is over."""
-
-    @pytest.fixture(autouse=True)
-    def node(self, settings, wallet):
-        forget_chains()
-        with Node() as node:
-            node.answers["eth_estimateGas"] = "0xe09d"
-            settings.RPC_URLS = {"ethereum": (node.url,)}
-            Token.objects.update_or_create(
-                network="ethereum", asset="USDT", defaults={"address": ADDRESSES[5]}
-            )
-            wallet(100)
-            yield node
-        forget_chains()
-
-    def test_the_order_comes_back_as_it_was(self, house, cross, node):
-        order = cross(60)
-
-        assert house.preflight([order]) == [order]
-        assert isinstance(order, Order)
-        assert node.asked == ["eth_estimateGas"]
-        assert HouseCrossing.objects.count() == 0
-
-    def test_a_destination_that_would_refuse_is_found_out_in_time(self, house, cross, node):
-        # The token pays others: only this destination is refused.
-        told = iter([Refusal(3, "execution reverted"), "0xe09d"])
-
-        def answer(_params):
-            one = next(told)
-            if isinstance(one, Refusal):
-                raise one
-            return one
-
-        node.answers["eth_estimateGas"] = answer
-        (refusal,) = house.preflight([cross(60)])
-
-        assert isinstance(refusal, RailRejected)
-        assert refusal.failure_code == "destination_rejected"
-
-    def test_promised_tokens_are_no_liquidity(self, house, cross):
-        prepare(house, [cross(60)])
-        enough, short = house.preflight([cross(40), cross(41)])
-
-        assert isinstance(enough, Order)
-        assert isinstance(short, RailUnavailable)
-        assert short.waiting_for == "liquidity"
-
-    def test_a_promise_that_was_handed_on_is_not_counted_twice(self, house, cross):
-        order = cross(60)
-        prepare(house, [order])
-        slot(HotWallet.objects.get(), 60, 0)
-        pay_second_leg(order)
-        enough, short = house.preflight([cross(40), cross(1)])
-
-        assert isinstance(enough, Order)
-        assert isinstance(short, RailUnavailable)
-
-    def test_a_batch_is_looked_at_together(self, house, cross):
-        assert [type(answer) for answer in house.preflight([cross(60), cross(60)])] == [
-            Order,
-            RailUnavailable,
-        ]
-
-    def test_a_chain_that_does_not_answer_makes_it_wait(self, house, cross, node):
-        node.close()
-        (answer,) = house.preflight([cross(1)])
-
-        assert isinstance(answer, RailUnavailable)
