@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import sys
@@ -35,6 +36,7 @@ def main(arguments: list[str]) -> int:
     try:
         report = _run(options, place)
         is_kept = not report.is_right
+        (place / "report.json").write_text(json.dumps(report.as_json(), indent=2))
         show.conclude(report)
     except KeyboardInterrupt:
         say.VOICE.line("\nEnded.")
