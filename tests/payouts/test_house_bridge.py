@@ -14,6 +14,7 @@ from engine.payouts.models import Payout
 from engine.rails.models import Attempt, HouseCrossing, LiquidityMove, SignedTransaction, Slot
 from tests.cast import EVM, USDT, Api, drain_once, fund
 from tests.rails.evm.conftest import devnets, keystore, nodes, program  # noqa: F401
+from zopay_site.embedded import devnet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 # What a quote takes of 100 USDT from Polygon to Ethereum differs with the price of gas.
@@ -142,6 +143,52 @@ def test_its_page_counts_the_blocks_and_leads_to_our_explorer(api, nets, client,
     shown = rebalancing.amount_of(Payout.objects.get().units_received, "USDT")
     for expected in ("Done", EVM, shown.rstrip("0"), "development chain"):
         assert expected in page
+
+
+def shut_out(net):
+    """The token's owner blacklists the recipient, ahead of all that waits for a block."""
+    (owner, *_) = net.ask("eth_accounts")
+    line = devnet.call("blacklist(address)", EVM)
+    net.ask(
+        "eth_sendTransaction",
+        {
+            "from": owner,
+            "to": net.token(),
+            "data": line,
+            "gas": hex(100_000),
+            "maxFeePerGas": hex(10**12),
+            "maxPriorityFeePerGas": hex(10**12),
+        },
+    )
+
+
+def test_what_dies_at_the_other_end_comes_back_to_the_last_unit(api, nets, acme):
+    before = balances(acme)
+    api.pay()
+    run(nets, until=lambda _: SignedTransaction.objects.exists())
+    shut_out(nets["ethereum"])
+    payout = run(nets, until=lambda payout: payout.is_final)
+
+    assert (payout.status, payout.failure_code) == ("failed", "transfer_reverted")
+    after = balances(acme)
+    assert {code: after[code] for code in before} == before
+    assert {code for code in after if after[code] != before.get(code, 0)} == set()
+    assert nets["ethereum"].balance(EVM) == 0
+    assert check(listed_invariants()).clean
+    assert [line.net for line in rebalancing.imbalances()] == [0]
+
+
+def test_a_destination_shut_out_beforehand_is_given_up_before_anything_crossed(api, nets, acme):
+    before = balances(acme)
+    shut_out(nets["ethereum"])
+    nets["ethereum"].mine()
+    api.pay()
+    payout = run(nets, until=lambda payout: payout.is_final)
+
+    assert (payout.status, payout.failure_code) == ("failed", "destination_rejected")
+    after = balances(acme)
+    assert {code for code in after if after[code] != before.get(code, 0)} == set()
+    assert (HouseCrossing.objects.count(), Slot.objects.count()) == (0, 0)
 
 
 def test_without_liquidity_it_waits_with_nothing_taken(api, nets, acme):
