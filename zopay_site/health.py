@@ -25,7 +25,8 @@ SELECT coalesce((
            FROM payouts_payout WHERE due_at <= clock_timestamp()
        ), 0),
        (SELECT coalesce(array_agg(network ORDER BY network), '{}')
-        FROM payouts_freeze WHERE lifted_at IS NULL)
+        FROM payouts_freeze WHERE lifted_at IS NULL),
+       EXISTS (SELECT FROM payouts_fence WHERE is_up)
 """
 
 
@@ -48,10 +49,12 @@ def ready(_request: HttpRequest) -> JsonResponse:
         "oldest_due_seconds": None,
         "oldest_due_seconds_max": settings.READY_LAG_SECONDS_MAX,
         "frozen": None,
+        # The database is older than what was sent: see docs/restoring.md.
+        "restored": None,
     }
     is_on_time = False
     if database is not None:
-        lag, frozen = database
+        lag, frozen, checks["restored"] = database
         is_on_time = lag <= settings.READY_LAG_SECONDS_MAX
         checks["oldest_due_seconds"] = round(lag, 1)
         checks["frozen"] = [network or "everything" for network in frozen]
@@ -60,13 +63,15 @@ def ready(_request: HttpRequest) -> JsonResponse:
     return _json({"status": word} | checks, status=200 if is_ready else 503)
 
 
-def _ask_database() -> tuple[float, list[str]] | None:
-    """How long the oldest due payout has waited, and what is frozen; None if unanswered."""
+def _ask_database() -> tuple[float, list[str], bool] | None:
+    """How long the oldest due payout has waited, what is frozen, and whether a restore fence
+    is up; None if unanswered.
+    """
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL statement_timeout = '1s'")
             cursor.execute(LAG_AND_FREEZES)
-            row: tuple[float, list[str]] = cursor.fetchone()
+            row: tuple[float, list[str], bool] = cursor.fetchone()
     except DatabaseError:
         # A connection that broke would answer the next question the same way.
         connection.close_if_unusable_or_obsolete()

@@ -8,3 +8,9 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zopay_site.settings")
 application = get_wsgi_application()
+
+# Models can be imported only now. A database that was restored is noticed before the first
+# execute, if the journals are on this host; workers notice it wherever they are.
+from engine.payouts.fence import check_at_start  # noqa: E402
+
+check_at_start()

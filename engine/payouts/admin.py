@@ -14,7 +14,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from engine.common.ids import parse_public_id
 from engine.common.reading import ReadOnly, ReadOnlyAdmin
 from engine.common.units import format_units, format_usd
-from engine.payouts import admin_prices, admin_rebalancing, models
+from engine.payouts import admin_fence, admin_prices, admin_rebalancing, models
 from engine.payouts.links import tracking_url
 from engine.rails.networks import ASSETS
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 # Named so that Django's discovery of this module finds its pages too.
-__all__ = ["admin_prices", "admin_rebalancing"]
+__all__ = ["admin_fence", "admin_prices", "admin_rebalancing"]
 
 KEY_DIGITS = 32
 

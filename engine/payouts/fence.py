@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models.functions import Now
 
 from engine.payouts import journal
 from engine.payouts.models import Break, Fence, Freeze, Journal, Reconciliation
 from engine.rails.base import Prepared
+from engine.rails.errors import RailUnavailable
 from engine.rails.statements import statement_of
 
 if TYPE_CHECKING:
@@ -37,11 +38,19 @@ STANDING = """
 SELECT EXISTS (SELECT FROM payouts_fence WHERE is_up),
        (SELECT position FROM payouts_journal WHERE id = %s)
 """
+PUT_UP = """
+INSERT INTO payouts_fence (why, is_up, taken_down_by, seconded_by) VALUES (%s, true, '', '')
+ON CONFLICT DO NOTHING
+"""
+LEAP = "SELECT setval('rails_depositindex', nextval('rails_depositindex') + %s)"
+# More than anybody gives out between two backups, and little of the two thousand million.
+DEPOSITS_LEAPT = 1_000_000
 # How far a row may be ahead of its files: the batch that a dying worker did not write.
 AHEAD_MAX = 1
 # What this process has written down lately; asking a rail in vain must not fill the disk.
 REMEMBERED_MAX = 100_000
 _kept: dict[int, None] = {}
+_agreed: set[str] = set()
 
 
 class NotReconciled(Exception):
@@ -52,6 +61,7 @@ def forget() -> None:
     """Know as little of journals as a new process does."""
     journal.forget()
     _kept.clear()
+    _agreed.clear()
 
 
 def check(*, sends: bool = True) -> bool:
@@ -98,10 +108,24 @@ def _objection(*, sends: bool) -> str:
     return ""
 
 
+def check_at_start() -> None:
+    """Check for a web process, which starts all the same when nobody can be asked."""
+    try:
+        check(sends=False)
+    except (DatabaseError, OSError) as error:
+        logger.warning("restore_fence_unchecked", error=repr(error))
+    finally:
+        # Opened by whoever starts the threads, and no use to them.
+        connection.close()
+
+
 def put_up(why: str) -> None:
     """Freeze the house until it is reconciled. Once is enough, whoever finds it first."""
-    with transaction.atomic():
-        Fence.objects.bulk_create([Fence(why=why[:300])], ignore_conflicts=True)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(PUT_UP, [why[:300]])
+        if cursor.rowcount:
+            # An address that was given out after the backup must not become another's.
+            cursor.execute(LEAP, [DEPOSITS_LEAPT])
         Freeze.objects.bulk_create(
             [Freeze(network="", reason="restored: run manage.py reconcile")],
             ignore_conflicts=True,
@@ -121,6 +145,7 @@ def let_out(due: Sequence[Sent]) -> list[Sent]:
         Freeze.objects.filter(lifted_at__isnull=True).values_list("network", flat=True)
     )
     free = [one for one in due if not frozen & {"", one.from_network, one.to_network}]
+    free = _on_rails_that_agree(free)
     fresh = _fresh([one.attempt_id for one in free if one.attempt_id not in _kept])
     if not fresh:
         return free
@@ -134,6 +159,26 @@ def let_out(due: Sequence[Sent]) -> list[Sent]:
         return []
     _remember(fresh)
     return free
+
+
+def _on_rails_that_agree(due: Sequence[Sent]) -> list[Sent]:
+    """Those on rails whose outside has not sent more for us than we know of.
+
+    Asked once for each rail by each process, before it hands over anything: when the
+    journals are lost together with the database, only the outside can tell.
+    """
+    for rail in {one.prepared.rail for one in due} - _agreed:
+        statement = statement_of(rail)
+        try:
+            why = "" if statement is None else statement.ahead_of_us()
+        except RailUnavailable as error:
+            logger.warning("rail_unavailable", rail=rail, verb="ahead", error=error.message)
+            continue
+        if why:
+            put_up(why)
+            return []
+        _agreed.add(rail)
+    return [one for one in due if one.prepared.rail in _agreed]
 
 
 def _fresh(attempt_ids: Sequence[int]) -> dict[int, str]:

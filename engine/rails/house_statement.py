@@ -46,6 +46,10 @@ class HouseStatement:
             raise CannotRecall(f"{reference} promises something else here.")
         return reference.encode()
 
+    def ahead_of_us(self) -> str:
+        """Nothing outside knows of it."""
+        return ""
+
     def recover(self, *, explained: Collection[str]) -> list[Difference]:
         """Nothing of it went out."""
         del explained

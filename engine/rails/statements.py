@@ -53,6 +53,12 @@ class Statement(Protocol):
         Raises CannotRecall.
         """
 
+    def ahead_of_us(self) -> str:
+        """What the outside has had of us that we do not know of, in a sentence; or nothing.
+
+        A quick look, for whoever is about to send. Raises RailUnavailable.
+        """
+
     def recover(self, *, explained: Collection[str]) -> list[Difference]:
         """Ask the outside what we sent, and write it to what was recalled. No transaction.
 

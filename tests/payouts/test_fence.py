@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from engine.ledger.checks import check, listed_invariants
 from engine.payouts import fence, journal, sending, sweeps
@@ -256,10 +257,31 @@ def test_the_journal_of_another_host_must_be_read_or_called_lost(fenced, setting
     assert Fence.objects.filter(is_up=True).exists() is False
 
 
-def test_two_workers_never_write_one_journal(payout):
-    """A journal is locked by who writes it; the next one gets another."""
-    first = journal._take()
-    with journal._locked_home() as home:
-        second = journal._take_free(home) or journal.begin(home)
+def test_a_deposit_address_of_after_the_backup_never_becomes_anothers(paid):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval('rails_depositindex')")
+        before = cursor.fetchone()[0]
+        older(0)
+        fence.check()
+        fence.put_up("again")
+        cursor.execute("SELECT nextval('rails_depositindex')")
+        assert 1_000_000 < cursor.fetchone()[0] - before < 1_000_100
 
-    assert first.id != second.id
+
+def test_ready_says_that_the_database_was_restored(client, paid):
+    older(0)
+    fence.check_at_start()
+
+    assert client.get("/readyz").json()["restored"] is True
+
+
+def test_a_web_process_starts_although_the_journal_cannot_be_read(paid, monkeypatch):
+    def refuse(_home):
+        raise PermissionError
+
+    fence.forget()
+    monkeypatch.setattr(journal, "folders", refuse)
+
+    fence.check_at_start()
+
+    assert Fence.objects.exists() is False

@@ -8,7 +8,10 @@ from engine.payouts.links import tracking_url
 from engine.payouts.models import AssetPrice, Payout
 from tests.cast import footprint
 
-READ_ONLY = ["payout", "quote", "deposit", "holding", "freeze"]
+READ_ONLY = [
+    "payout", "quote", "deposit", "holding", "freeze", "fence", "break", "journal",
+    "reconciliation",
+]  # fmt: skip
 EDITABLE = [
     "assetprice",
     "nativeprice",

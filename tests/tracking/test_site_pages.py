@@ -56,6 +56,7 @@ def test_ready_says_what_it_looked_at(client, db):
         "oldest_due_seconds": 0,
         "oldest_due_seconds_max": 60,
         "frozen": [],
+        "restored": False,
     }
 
 

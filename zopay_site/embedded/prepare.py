@@ -19,9 +19,12 @@ def main() -> int:
     """The status to leave with: 0, or STOPPED with a sentence and what to do as the JSON."""
     django.setup()
     # Models can be imported only now.
+    from engine.payouts import fence
     from zopay_site.embedded.settle_in import settle_in
 
     call_command("migrate", interactive=False, verbosity=0)
+    # Before anything is open: has this database been restored?
+    fence.check()
     try:
         settle_in()
     except Stop as stop:

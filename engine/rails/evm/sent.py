@@ -10,16 +10,25 @@ from eth_utils.conversions import to_bytes, to_hex
 from eth_utils.crypto import keccak
 
 from engine.rails.errors import RailUnavailable
-from engine.rails.evm.erc20 import TRANSFER_TOPIC, topic_of
+from engine.rails.evm.erc20 import TRANSFER_TOPIC, topic_of, transfer_calldata
 from engine.rails.evm.rpc import Call, RpcRefused
-from engine.rails.models import SignedKind, SignedTransaction, Token
+from engine.rails.evm.views import read_slots
+from engine.rails.models import (
+    DepositKey,
+    HotWallet,
+    SignedKind,
+    SignedTransaction,
+    Slot,
+    SlotKind,
+    Token,
+)
+from engine.rails.networks import NETWORKS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from engine.rails.evm.rpc import Chain
     from engine.rails.evm.views import SlotView
-    from engine.rails.models import HotWallet
 
     Sent = dict[str, Any]
 
@@ -27,6 +36,8 @@ if TYPE_CHECKING:
 BLOCKS_AT_ONCE = 1000
 SEARCHED_BLOCKS = 100_000
 DYNAMIC_FEE = 2
+# transfer(address,uint256): its selector and two words.
+TRANSFER_BYTES = 4 + 2 * 32
 
 
 def find_sent(
@@ -134,6 +145,59 @@ def adopt(slot: SlotView, sent: Sent | None) -> dict[str, Any] | None:
         ignore_conflicts=True,
     )
     return None
+
+
+def own_move(wallet: HotWallet, nonce: int, sent: Sent | None) -> SlotView | None:
+    """A slot for a send that stayed in the house: gas for an address of ours, tokens to a
+    wallet of ours, or the cancellation of either. None for any other.
+    """
+    terms = None if sent is None else _own_terms(wallet.network, sent)
+    if terms is None or sent is None:
+        return None
+    slot, _ = Slot.objects.get_or_create(
+        wallet=wallet,
+        nonce=nonce,
+        defaults=terms | {"gas_limit": int(sent["gas"], 16)},
+    )
+    return read_slots([slot.pk])[slot.pk]
+
+
+def _own_terms(network: str, sent: Sent) -> dict[str, Any] | None:
+    to, calldata = str(sent.get("to")).lower(), to_bytes(hexstr=sent["input"])
+    wallets = {
+        address.lower(): address
+        for address in HotWallet.objects.filter(network=network).values_list(
+            "address", flat=True
+        )
+    }
+    if not calldata:
+        keys = DepositKey.objects.filter(address__iexact=to).values_list("address", flat=True)
+        ours = wallets | {address.lower(): address for address in keys}
+        if to not in ours:
+            return None
+        return {
+            "kind": SlotKind.GAS,
+            "asset": NETWORKS[network].native,
+            "units": int(sent["value"], 16),
+            "destination": ours[to],
+            "to_address": ours[to],
+            "value_wei": int(sent["value"], 16),
+        }
+    token = Token.objects.filter(network=network, address__iexact=to).first()
+    if token is None or len(calldata) != TRANSFER_BYTES or int(sent["value"], 16):
+        return None
+    receiver = wallets.get(f"0x{calldata[16:36].hex()}")
+    units = int.from_bytes(calldata[36:])
+    if receiver is None or calldata != transfer_calldata(to=receiver, units=units):
+        return None
+    return {
+        "kind": SlotKind.CONSOLIDATION,
+        "asset": token.asset,
+        "units": units,
+        "destination": receiver,
+        "to_address": token.address,
+        "calldata": calldata,
+    }
 
 
 def shown(sent: Sent) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from engine.rails.errors import RailUnavailable
 from engine.rails.evm.chains import connected_chain
 from engine.rails.evm.erc20 import has_transfer, topic_of
 from engine.rails.evm.rpc import Call
-from engine.rails.evm.sent import adopt, find_sent, shown
+from engine.rails.evm.sent import adopt, find_sent, own_move, shown
 from engine.rails.evm.views import read_slots
 from engine.rails.evm.wallet_watch import BALANCE_OF
 from engine.rails.models import DepositAddress, HotWallet, Slot, Token
@@ -73,6 +73,25 @@ class EvmStatement:
             next_nonce=Greatest("next_nonce", nonce + 1)
         )
         return str(slot.pk).encode()
+
+    def ahead_of_us(self) -> str:
+        """Whether a chain has taken nonces that we have not given away."""
+        for network in connected_networks():
+            wallets = list(HotWallet.objects.filter(network=network, frozen_at__isnull=True))
+            calls = [
+                Call("eth_getTransactionCount", [wallet.address, "latest"])
+                for wallet in wallets
+            ]
+            counts = _numbers(connected_chain(network), *calls)
+            # Read again after the chain was asked, as others send meanwhile.
+            known = dict(HotWallet.objects.values_list("pk", "next_nonce"))
+            for wallet, count in zip(wallets, counts, strict=True):
+                if count > known[wallet.pk]:
+                    return (
+                        f"{network} has taken {count} sends of {wallet.address},"
+                        f" and we know of {known[wallet.pk]}."
+                    )
+        return ""
 
     def recover(self, *, explained: Collection[str]) -> list[Difference]:
         """Find the bytes of every open slot that the chain has used up, and the strangers."""
@@ -143,9 +162,17 @@ def _recover_wallet(
     keys = wallet.slots.filter(closed_at__isnull=True, nonce__lt=used).values_list("pk")
     slots = {slot.nonce: slot for slot in read_slots([key for (key,) in keys]).values()}
     strangers = set(range(wallet.next_nonce, used))
+    strangers -= set(
+        wallet.slots.filter(nonce__gte=wallet.next_nonce).values_list("nonce", flat=True)
+    )
     if not slots and not strangers:
         return []
     sent = find_sent(chain, wallet, {*slots, *strangers}, head=head)
+    ours = {
+        nonce: slot for nonce in strangers if (slot := own_move(wallet, nonce, sent.get(nonce)))
+    }
+    slots |= ours
+    strangers -= {*ours}
     found = [
         Difference(STRANGER, f"{wallet.network}:{wallet.address}:{nonce}", detail)
         for nonce, slot in slots.items()
@@ -155,7 +182,7 @@ def _recover_wallet(
         Difference(STRANGER, f"{wallet.network}:{wallet.address}:{nonce}", _shown(sent, nonce))
         for nonce in sorted(strangers)
     ]
-    if strangers and {one.what for one in found} <= {*explained}:
+    if wallet.next_nonce < used and {one.what for one in found} <= {*explained}:
         HotWallet.objects.filter(pk=wallet.pk).update(next_nonce=Greatest("next_nonce", used))
         logger.warning("nonces_passed_over", wallet=str(wallet), next_nonce=used)
     return found

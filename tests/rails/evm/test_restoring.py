@@ -13,9 +13,11 @@ from engine.ledger.checks import check, listed_invariants
 from engine.payouts import sending
 from engine.payouts.models import Fence, Payout
 from engine.rails.base import rail_named
-from engine.rails.evm.erc20 import TRANSFER_TOPIC, topic_of
+from engine.rails.evm.erc20 import TRANSFER_TOPIC, topic_of, transfer_calldata
 from engine.rails.evm.rpc import forget_chains
 from engine.rails.models import HotWallet, SignedTransaction, Slot
+from engine.rails.networks import NETWORKS
+from engine.rails.signing import SigningRequest, signer
 from tests.cast import EVM, EVM_2, drain_once, units_held
 from tests.restoring import Backup
 
@@ -23,6 +25,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 PAYOUTS = 100
 DEPTH = 5
+FEES = {"maxFeePerGas": 90 * 10**9, "maxPriorityFeePerGas": 3 * 10**9}
 
 
 @pytest.fixture
@@ -167,9 +170,7 @@ def test_what_no_node_remembers_is_signed_again_at_its_own_nonce(house, pay, tmp
     assert (delivered(), sum(transfers(house).values()), sum(nonces(house))) == (3, 3, 3)
 
 
-def test_a_fee_bump_that_the_backup_does_not_know_settles_its_payout(
-    house, pay, tmp_path, settings
-):
+def test_a_fee_bump_that_the_backup_does_not_know_settles_its_payout(house, pay, tmp_path):
     """The dump has the first signature; the chain has mined the second."""
     pay(1, blocks=0)
     backup = Backup(tmp_path / "dump")
@@ -179,7 +180,11 @@ def test_a_fee_bump_that_the_backup_does_not_know_settles_its_payout(
     first = SignedTransaction.objects.get()
     slot = first.slot
     house.ask("anvil_dropAllTransactions")
-    _mine_another(house, slot, settings)
+    # What the lost worker had signed after the dump: the same with a higher fee.
+    data = "0x" + bytes(slot.calldata).hex()
+    terms = {"to": slot.to_address, "value": 0, "data": data, "gas": slot.gas_limit}
+    _send(house, slot.wallet, slot.nonce, **terms, **FEES)
+    house.mine()
 
     told = reconcile()
     house.mine(DEPTH)
@@ -187,26 +192,6 @@ def test_a_fee_bump_that_the_backup_does_not_know_settles_its_payout(
 
     assert told["breaks"] == []
     assert (slot.signed.count(), delivered()) == (2, 1)
-
-
-def _mine_another(house, slot, settings):
-    """What the lost worker had signed after the dump: the same with a higher fee."""
-    from engine.rails.networks import NETWORKS
-    from engine.rails.signing import SigningRequest, signer
-
-    fields = {
-        "chainId": NETWORKS[house.network].chain_id,
-        "nonce": slot.nonce,
-        "to": slot.to_address,
-        "value": 0,
-        "data": "0x" + bytes(slot.calldata).hex(),
-        "gas": slot.gas_limit,
-        "maxFeePerGas": 90 * 10**9,
-        "maxPriorityFeePerGas": 3 * 10**9,
-    }
-    [signed] = signer().sign([SigningRequest(slot.wallet.key_name, fields)])
-    house.ask("eth_sendRawTransaction", "0x" + signed.raw.hex())
-    house.mine()
 
 
 def test_a_send_that_nobody_knows_is_a_stranger_and_keeps_the_house_frozen(
@@ -272,3 +257,64 @@ def test_terms_say_all_that_recall_needs_and_nothing_secret(house, pay):
     }  # fmt: skip
     assert terms["calldata"] == bytes(slot.calldata).hex()
     assert SignedTransaction.objects.get().raw.hex() not in json.dumps(terms)
+
+
+def test_without_any_journal_the_chain_itself_keeps_the_house_from_sending(
+    house, pay, live_api, tmp_path, settings
+):
+    """The machine is gone, and the backup is from before the first payout."""
+    backup = Backup(tmp_path / "dump")
+    pay(3)
+    paid = transfers(house)
+    restored(backup)
+    settings.JOURNAL_DIR = tmp_path / "a new disk"
+    live_api.pay(amount="5")
+
+    drain_once()
+
+    assert Fence.objects.get().why.startswith("ethereum has taken")
+    house.mine(DEPTH)
+    drain_once()
+    assert (transfers(house), SignedTransaction.objects.exists()) == (paid, False)
+
+
+def test_nothing_is_sent_while_no_chain_says_whether_it_is_ahead(house, live_api, settings):
+    live_api.pay(amount="5")
+    sending.prepare_due([Payout.objects.get().pk])
+    settings.RPC_URLS = {"ethereum": ("http://127.0.0.1:9",)}
+    forget_chains()
+
+    drain_once()
+
+    assert sending.live_attempts([Payout.objects.get().pk])[0].is_due_to_submit is True
+    assert not settings.JOURNAL_DIR.exists()
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_gas_and_sweeps_of_before_the_restore_stay_the_houses_own(house, pay, tmp_path, wait):
+    """They are in no journal; they went to ourselves, and that is what the chain shows."""
+    payer, receiver = HotWallet.objects.order_by("pk")
+    backup = Backup(tmp_path / "dump")
+    _send(house, payer, 0, to=receiver.address, value=10**18, data="0x", gas=21_000, **FEES)
+    data = "0x" + transfer_calldata(to=receiver.address, units=7_000_000).hex()
+    _send(house, payer, 1, to=house.token(), value=0, data=data, gas=90_000, **FEES)
+    house.mine(DEPTH if wait else 1)
+    restored(backup)
+
+    told = reconcile()
+
+    assert told["breaks"] == []
+    rows = Slot.objects.order_by("nonce").values_list("kind", "units", "destination")
+    assert list(rows) == [
+        ("gas", 10**18, receiver.address),
+        ("consolidation", 7_000_000, receiver.address),
+    ]
+    payer.refresh_from_db()
+    assert payer.next_nonce == 2
+    assert SignedTransaction.objects.count() == 2
+
+
+def _send(house, wallet, nonce, **fields):
+    chain = {"chainId": NETWORKS[house.network].chain_id, "nonce": nonce}
+    [signed] = signer().sign([SigningRequest(wallet.key_name, chain | fields)])
+    house.ask("eth_sendRawTransaction", "0x" + signed.raw.hex())
