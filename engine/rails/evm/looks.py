@@ -9,12 +9,14 @@ its nonce (foreign.py). Everything else is unknown, however long it lasts.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import json
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from engine.rails.base import Outcome, Sighting
@@ -24,7 +26,7 @@ from engine.rails.evm import foreign
 from engine.rails.evm.chains import connected_chain
 from engine.rails.evm.erc20 import has_transfer
 from engine.rails.evm.marks import Mark, note_marks
-from engine.rails.evm.rpc import Call, RpcRefused
+from engine.rails.evm.rpc import Call
 from engine.rails.evm.views import read_slots
 from engine.rails.models import ChainHead, SignedKind, SlotKind
 from engine.rails.networks import NETWORKS
@@ -44,30 +46,34 @@ FAILED = {
 SUCCESS = "0x1"
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block as nodes know it at its height."""
+
+    hash: str
+    made_at: datetime
+
+
 @dataclass(slots=True)
 class Seen:
     """What the nodes say of one slot: its receipt by hash, and whether any has heard of it."""
 
     receipts: dict[str, list[Receipt]] = field(default_factory=lambda: defaultdict(list))
-    known: str = ""
+    known: set[str] = field(default_factory=set)
 
     def agreed(self, quorum: int) -> tuple[str, Receipt] | None:
-        """The hash and receipt that enough nodes tell alike, the block included."""
+        """The hash and receipt that enough nodes tell alike, all that counts of it."""
         for hash_, receipts in self.receipts.items():
-            votes = Counter((one["blockHash"], one["status"]) for one in receipts)
-            (block, status), count = votes.most_common(1)[0]
-            if count >= quorum and len(votes) == 1:
-                return hash_, next(
-                    one
-                    for one in receipts
-                    if (one["blockHash"], one["status"]) == (block, status)
-                )
+            if len(receipts) >= quorum and len({_essence(one) for one in receipts}) == 1:
+                return hash_, receipts[0]
         return None
 
 
 def look_up_slots(slot_ids: Sequence[int]) -> list[Sighting]:
     """A sighting for each slot id. Raises RailUnavailable when no chain could be asked."""
-    slots = read_slots(slot_ids)
+    # Durable: Django refuses to begin inside another database transaction.
+    with transaction.atomic(durable=True):
+        slots = read_slots(slot_ids)
     sightings: dict[int, Sighting] = {}
     away: list[RailUnavailable] = []
     by_network: dict[str, list[SlotView]] = defaultdict(list)
@@ -96,15 +102,14 @@ def _look_on(chain: Chain, slots: Sequence[SlotView]) -> dict[int, Sighting]:
     block_seconds = _block_seconds(chain.network)
     for slot in slots:
         agreed = seen[slot.id].agreed(chain.quorum)
-        if (
-            agreed
-            and canonical.get(int(agreed[1]["blockNumber"], 16)) != agreed[1]["blockHash"]
-        ):
+        block = canonical.get(int(agreed[1]["blockNumber"], 16)) if agreed else None
+        if agreed is None or block is None or block.hash != agreed[1]["blockHash"]:
             agreed = None
-        if agreed is None:
             sightings[slot.id] = _unmined(slot, seen[slot.id], needed[slot.id])
         else:
-            sightings[slot.id] = _mined(slot, *agreed, head=head, needed=needed[slot.id])
+            sightings[slot.id] = replace(
+                _mined(slot, *agreed, head=head, needed=needed[slot.id]), seen_at=block.made_at
+            )
         sightings[slot.id] = _with_estimate(sightings[slot.id], block_seconds)
         marks.append(_mark(slot, agreed, sightings[slot.id]))
     sightings |= foreign.look_for_others(chain, head, needed, _without_block(slots, seen))
@@ -120,23 +125,38 @@ def _ask_for_receipts(chain: Chain, slots: Sequence[SlotView]) -> tuple[int, dic
     seen = {slot.id: Seen() for slot in slots}
     heads = []
     for number, *receipts in chain.ask_each(calls):
-        if isinstance(number, RpcRefused):
+        if not isinstance(number, str):
             continue
         heads.append(int(number, 16))
         for (slot_id, hash_), receipt in zip(asked, receipts, strict=True):
-            if is_receipt(receipt):
+            if is_receipt(receipt, hash_):
                 seen[slot_id].receipts[hash_].append(receipt)
-                seen[slot_id].known = hash_
+                seen[slot_id].known.add(hash_)
     if len(heads) < chain.quorum:
         raise RailUnavailable(f"Too few nodes of {chain.network} tell their head.")
     return min(heads), seen
 
 
-def is_receipt(answer: Any) -> TypeGuard[Receipt]:
-    """Whether a node has answered with a receipt of a mined block, and all of its parts."""
-    return isinstance(answer, dict) and all(
-        answer.get(name) for name in ("blockHash", "blockNumber", "status")
+def is_receipt(answer: Any, hash_: str) -> TypeGuard[Receipt]:
+    """Whether a node has answered with the receipt of `hash_` in a block, and all its parts."""
+    return (
+        isinstance(answer, dict)
+        and all(answer.get(name) for name in ("blockHash", "blockNumber", "status"))
+        and str(answer.get("transactionHash")).lower() == hash_
     )
+
+
+def _essence(receipt: Receipt) -> str:
+    """All of a receipt that decides about money, so that nodes can be compared by it.
+
+    Who lies about a log lies about who was paid, and about gas, about what it cost.
+    """
+    parts = ("blockHash", "blockNumber", "status", "gasUsed", "effectiveGasPrice")
+    logs = [
+        [log.get(name) for name in ("address", "topics", "data")]
+        for log in receipt.get("logs") or ()
+    ]
+    return json.dumps([[receipt.get(name) for name in parts], logs]).lower()
 
 
 def _ask_for_pending(chain: Chain, slots: Sequence[SlotView], seen: dict[int, Seen]) -> None:
@@ -153,11 +173,11 @@ def _ask_for_pending(chain: Chain, slots: Sequence[SlotView], seen: dict[int, Se
     for answers in chain.ask_each(calls):
         for (slot_id, hash_), answer in zip(asked, answers, strict=True):
             if isinstance(answer, dict):
-                seen[slot_id].known = hash_
+                seen[slot_id].known.add(hash_)
 
 
-def _ask_for_blocks(chain: Chain, seen: dict[int, Seen]) -> dict[int, str]:
-    """The hashes that enough nodes have at the heights of the receipts."""
+def _ask_for_blocks(chain: Chain, seen: dict[int, Seen]) -> dict[int, Block]:
+    """The blocks that enough nodes have at the heights of the receipts."""
     numbers = sorted(
         {
             int(receipt["blockNumber"], 16)
@@ -169,16 +189,16 @@ def _ask_for_blocks(chain: Chain, seen: dict[int, Seen]) -> dict[int, str]:
     if not numbers:
         return {}
     calls = [Call("eth_getBlockByNumber", [hex(number), False]) for number in numbers]
-    votes: dict[int, Counter[str]] = defaultdict(Counter)
+    votes: dict[int, list[Block]] = defaultdict(list)
     for answers in chain.ask_each(calls):
         for number, block in zip(numbers, answers, strict=True):
-            if isinstance(block, dict):
-                votes[number][block["hash"]] += 1
+            if isinstance(block, dict) and block.get("hash") and block.get("timestamp"):
+                made_at = datetime.fromtimestamp(int(block["timestamp"], 16), UTC)
+                votes[number].append(Block(block["hash"], made_at))
     return {
-        number: hash_
-        for number, count in votes.items()
-        for hash_, agreeing in count.most_common(1)
-        if agreeing >= chain.quorum and len(count) == 1
+        number: blocks[0]
+        for number, blocks in votes.items()
+        if len(blocks) >= chain.quorum and len(set(blocks)) == 1
     }
 
 
@@ -190,11 +210,13 @@ def _unmined(slot: SlotView, seen: Seen, needed: int) -> Sighting:
     """Not in a block that enough nodes agree on."""
     if not seen.known:
         return Sighting(Outcome.UNKNOWN, confirmations_needed=needed)
+    # The latest of those known, whichever node it is that knows it.
+    known = next(one.hash for one in reversed(slot.signed) if one.hash in seen.known)
     return Sighting(
         Outcome.SEEN,
         confirmations_needed=needed,
-        evidence={"hash": seen.known, "said": "waiting for a block"},
-        reference=seen.known,
+        evidence={"hash": known, "said": "waiting for a block"},
+        reference=known,
         needs_person=_is_out_of_bumps(slot),
     )
 
@@ -225,7 +247,6 @@ def _mined(slot: SlotView, hash_: str, receipt: Receipt, *, head: int, needed: i
             "block_hash": receipt["blockHash"],
             "status": receipt["status"],
         },
-        seen_at=timezone.now(),
         failure_code=code if is_deep else "",
         failure_message=FAILED.get(code, "") if is_deep else "",
         reference=hash_,
