@@ -2,9 +2,9 @@
 
 When the chain's nonce, as deep as the policy asks, is beyond a slot's, and no node has a
 receipt for any of its hashes, then none of our bytes can ever be mined. The wallet is
-frozen. The slot is dead only when the other's send was found and pays something else:
-one that pays the very same may well be ours, signed before a database was restored, and
-then a person decides.
+frozen. The slot is dead only when enough nodes show the other's send, and it pays nothing
+that we ever meant to pay: one that does may well be ours, signed before a database was
+restored, and then a person decides.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from eth_utils.conversions import to_hex
+from eth_utils.conversions import to_bytes
 
 from engine.rails.base import Outcome, Sighting
 from engine.rails.evm.marks import Mark, note_marks
-from engine.rails.evm.rpc import Call, RpcRefused
+from engine.rails.evm.rpc import Call
+from engine.rails.evm.views import read_slots
+from engine.rails.models import Slot
 from engine.rails.wallets import freeze_wallets
 
 if TYPE_CHECKING:
@@ -39,14 +41,23 @@ def look_for_others(
 
     `needed` confirmations by slot id. Raises RailUnavailable.
     """
-    taken = _still_without_receipt(chain, _taken(chain, head, needed, slots))
+    taken = _taken(chain, head, needed, slots)
+    if not taken:
+        return {}
+    # Read again after the count: another worker may have signed a higher fee since we
+    # looked. What she sent was stored before, so whatever is not in our books now was not
+    # sent by us.
+    fresh = list(read_slots([slot.id for slot in taken]).values())
     sightings, marks = {}, []
-    for slot in taken:
+    for slot in _still_without_receipt(chain, fresh):
         why = f"nonce {slot.nonce} was used by a send that is not ours"
+        other = _find(chain, slot, head - needed[slot.id] + 1)
+        if other and other["hash"].lower() in {one.hash for one in slot.signed}:
+            # Ours after all: a node knows blocks before it knows receipts.
+            continue
         freeze_wallets([slot.wallet_id], why=why)
-        other = _find(chain, slot, head)
         proof = {"said": why, "wallet": slot.wallet, "nonce": slot.nonce, "other": other}
-        if other is None or _pays_the_same(slot, other):
+        if other is None or _pays_as_we_do(slot, other):
             sightings[slot.id] = Sighting(Outcome.UNKNOWN, evidence=proof, needs_person=True)
             continue
         sightings[slot.id] = Sighting(
@@ -74,7 +85,7 @@ def _taken(
     votes: dict[int, int] = defaultdict(int)
     for answers in chain.ask_each(calls):
         for place, count in zip(places, answers, strict=True):
-            if isinstance(count, RpcRefused):
+            if not isinstance(count, str):
                 continue
             for slot in depths[place]:
                 votes[slot.id] += int(count, 16) > slot.nonce
@@ -97,31 +108,46 @@ def _still_without_receipt(chain: Chain, slots: Sequence[SlotView]) -> list[Slot
     return [slot for slot in slots if slot.id not in found]
 
 
-def _find(chain: Chain, slot: SlotView, head: int) -> dict[str, Any] | None:
-    """The send at the slot's nonce: hash, to, value, input. None when it cannot be found."""
-    low, high = max(head - SEARCHED_BLOCKS, 0), head
+def _find(chain: Chain, slot: SlotView, deepest: int) -> dict[str, Any] | None:
+    """The send at the slot's nonce: hash, to, value, input. None when it cannot be found.
+
+    It lies in the block `deepest` or before it. Any one node may say where, and then as
+    many as the quorum must show it there.
+    """
+    low, high = max(deepest - SEARCHED_BLOCKS, 0), max(deepest, 0)
     while low < high:
         middle = (low + high) // 2
         (count,) = chain.ask([Call("eth_getTransactionCount", [slot.wallet, hex(middle)])])
-        if isinstance(count, RpcRefused):
+        if not isinstance(count, str):
             return None
         if int(count, 16) > slot.nonce:
             high = middle
         else:
             low = middle + 1
-    (block,) = chain.ask([Call("eth_getBlockByNumber", [hex(low), True])])
-    if not isinstance(block, dict):
-        return None
-    for sent in block.get("transactions", ()):
+    told = chain.ask_each([Call("eth_getBlockByNumber", [hex(low), True])])
+    found = [_in_block(block, slot) for (block,) in told]
+    shown = [one for one in found if one is not None]
+    is_agreed = len(shown) >= chain.quorum and all(one == shown[0] for one in shown)
+    return shown[0] if is_agreed else None
+
+
+def _in_block(block: Any, slot: SlotView) -> dict[str, Any] | None:
+    """The send at the slot's nonce in a block with whole transactions, if it is there."""
+    for sent in (block.get("transactions") or ()) if isinstance(block, dict) else ():
         if sent["from"].lower() == slot.wallet.lower() and int(sent["nonce"], 16) == slot.nonce:
             return {name: sent.get(name) for name in ("hash", "to", "value", "input")}
     return None
 
 
-def _pays_the_same(slot: SlotView, other: Mapping[str, Any]) -> bool:
-    """Whether it does what our slot should have done: then it may be ours after all."""
-    return (
-        str(other["to"]).lower() == slot.to_address.lower()
-        and str(other["input"]).lower() == to_hex(slot.calldata)
-        and int(str(other["value"]), 16) == slot.value_wei
-    )
+def _pays_as_we_do(slot: SlotView, other: Mapping[str, Any]) -> bool:
+    """Whether it does what any slot of this wallet should do: then it may be ours.
+
+    Any, because a restored database hands out its nonces anew, to other payouts.
+    """
+    to, calldata, value = str(other["to"]), str(other["input"]), str(other["value"])
+    return Slot.objects.filter(
+        wallet=slot.wallet_id,
+        to_address__iexact=to,
+        calldata=to_bytes(hexstr=calldata),
+        value_wei=int(value, 16),
+    ).exists()
