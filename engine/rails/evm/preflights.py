@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.rails.base import Order
+    from engine.rails.evm.rpc import Chain
 
     Answer = Order | RailRejected | RailUnavailable
 
@@ -33,7 +34,7 @@ REVERTED = 3
 def preflight_orders(orders: Sequence[Order]) -> list[Answer]:
     """Each order with the gas that it would use, or why it cannot be sent."""
     answers: dict[int, Answer] = {}
-    tokens = {(row.network, row.asset): row.address for row in Token.objects.all()}
+    tokens = {(row.network, row.asset): row for row in Token.objects.all()}
     groups: dict[tuple[str, str], list[int]] = defaultdict(list)
     for place, order in enumerate(orders):
         if (order.network, order.asset) in tokens:
@@ -53,7 +54,7 @@ def preflight_orders(orders: Sequence[Order]) -> list[Answer]:
     return [answers[place] for place in range(len(orders))]
 
 
-def _simulate(network: str, asset: str, token: str, orders: Sequence[Order]) -> list[Answer]:
+def _simulate(network: str, asset: str, token: Token, orders: Sequence[Order]) -> list[Answer]:
     richest = (
         WalletAsset.objects.filter(
             wallet__network=network,
@@ -76,25 +77,59 @@ def _simulate(network: str, asset: str, token: str, orders: Sequence[Order]) -> 
     affordable = [order.units <= held for order in orders]
     chain = connected_chain(network)
     calls = [
-        estimate(sender, token, order.destination, order.units)
+        estimate(sender, token.address, order.destination, order.units)
         for order, can_pay in zip(orders, affordable, strict=True)
         if can_pay
     ]
     told = iter(chain.ask(calls) if calls else ())
     answers: list[Answer] = [
-        _judge(order, next(told))
-        if can_pay
-        else RailUnavailable(
-            "No wallet of this network holds enough of the asset.", waiting_for="liquidity"
-        )
+        _judge(order, next(told), gas_max=token.gas_limit) if can_pay else _short()
         for order, can_pay in zip(orders, affordable, strict=True)
     ]
-    if any(isinstance(answer, RailRejected) for answer in answers):
-        (control,) = chain.ask([estimate(sender, token, sender, 1)])
-        if isinstance(control, RpcRefused):
-            # Not the destination's fault: the token pays nobody just now.
-            raise RailUnavailable("The token refuses every transfer.", waiting_for="token")
+    refused = [
+        place for place, answer in enumerate(answers) if isinstance(answer, RailRejected)
+    ]
+    if refused:
+        others = _excused(chain, token.address, sender, [orders[place] for place in refused])
+        for place, excuse in zip(refused, others, strict=True):
+            answers[place] = excuse or answers[place]
     return answers
+
+
+def _short() -> RailUnavailable:
+    return RailUnavailable(
+        "No wallet of this network holds enough of the asset.", waiting_for="liquidity"
+    )
+
+
+def _excused(
+    chain: Chain, token: str, sender: str, refused: Sequence[Order]
+) -> list[RailUnavailable | None]:
+    """For each refused order whose fault it is, unless it is the destination's.
+
+    Refusing is for good, so enough nodes must say it again, and say too that the token
+    would pay the wallet itself as much: a wallet may hold less by now than it did when
+    its balance was read, and a paused token pays nobody.
+    """
+    calls = [estimate(sender, token, sender, 1)]
+    for order in refused:
+        calls += [
+            estimate(sender, token, order.destination, order.units),
+            estimate(sender, token, sender, order.units),
+        ]
+    told = chain.ask_each(calls)
+    if any(isinstance(answers[0], RpcRefused) for answers in told):
+        raise RailUnavailable("The token refuses every transfer.", waiting_for="token")
+    excused: list[RailUnavailable | None] = []
+    for place in range(len(refused)):
+        pairs = [answers[1 + 2 * place : 3 + 2 * place] for answers in told]
+        if any(isinstance(to_itself, RpcRefused) for _, to_itself in pairs):
+            excused.append(_short())
+        elif all(_is_revert(to_it) for to_it, _ in pairs):
+            excused.append(None)
+        else:
+            excused.append(RailUnavailable("The nodes do not agree on a transfer."))
+    return excused
 
 
 def estimate(sender: str, token: str, to: str, units: int) -> Call:
@@ -103,11 +138,24 @@ def estimate(sender: str, token: str, to: str, units: int) -> Call:
     return Call("eth_estimateGas", [{"from": sender, "to": token, "data": calldata}])
 
 
-def _judge(order: Order, told: object) -> Answer:
-    if not isinstance(told, RpcRefused):
-        return replace(order, gas=int(str(told), 16))
-    if told.code == REVERTED or "revert" in told.message.lower():
+def _judge(order: Order, told: object, *, gas_max: int) -> Answer:
+    if _is_revert(told):
         return RailRejected(
             "The token refuses to pay this destination.", failure_code="destination_rejected"
         )
-    return RailUnavailable(f"The transfer could not be simulated: {told.message}.")
+    if not isinstance(told, str):
+        return RailUnavailable(f"The transfer could not be simulated: {told}.")
+    gas = int(told, 16)
+    if gas > gas_max:
+        # It would burn all of that, and fail for want of more.
+        return RailUnavailable(
+            f"The transfer would use {gas} gas, more than the token's gas_limit.",
+            waiting_for="token",
+        )
+    return replace(order, gas=gas)
+
+
+def _is_revert(told: object) -> bool:
+    return isinstance(told, RpcRefused) and (
+        told.code == REVERTED or "revert" in told.message.lower()
+    )
