@@ -126,9 +126,13 @@ def _tip(network: str, fees: Any) -> int:
     if not isinstance(fees, RpcRefused):
         shares = zip(fees["gasUsedRatio"], fees.get("reward") or (), strict=False)
         paid = [int(rewards[0], 16) for used, rewards in shares if used > 0]
+    return sane_tip(network, int(median(paid)) if paid else 0)
+
+
+def sane_tip(network: str, tip_wei: int) -> int:
+    """A tip that `network` takes, and that no mad node can empty a wallet with."""
     floor = TIP_FLOORS_WEI.get(network, TIP_FLOOR_WEI)
-    ceiling = TIP_CEILINGS_WEI.get(network, TIP_CEILING_WEI)
-    return min(max(int(median(paid)) if paid else floor, floor), ceiling)
+    return min(max(tip_wei, floor), TIP_CEILINGS_WEI.get(network, TIP_CEILING_WEI))
 
 
 def _read_anchors(

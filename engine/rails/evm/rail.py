@@ -16,7 +16,7 @@ Decision 0009 says why signing is not part of prepare.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
@@ -24,7 +24,8 @@ from engine.rails.base import Receipt
 from engine.rails.errors import RailUnavailable
 from engine.rails.evm import looks, preflights, slots
 from engine.rails.evm.chains import connected_chain
-from engine.rails.evm.rpc import Call, RpcRefused
+from engine.rails.evm.heads import sane_tip
+from engine.rails.evm.rpc import Call
 from engine.rails.evm.signatures import Gas, sign_due
 from engine.rails.evm.statements import EvmStatement
 from engine.rails.evm.views import read_slots
@@ -50,7 +51,7 @@ class EvmRail:
         self, orders: Sequence[Order]
     ) -> list[Order | RailRejected | RailUnavailable]:
         """Simulate each transfer, so that a refusal costs no nonce and no gas."""
-        return preflights.preflight_orders(orders)
+        return preflights.preflight_orders(orders) if orders else []
 
     def prepare(
         self, orders: Sequence[Order]
@@ -58,11 +59,15 @@ class EvmRail:
         """Take a nonce for each order. Raises RuntimeError outside a database transaction."""
         if not transaction.get_connection().in_atomic_block:
             raise RuntimeError("A nonce is taken in the transaction that stores its attempt.")
-        return slots.prepare_orders(orders)
+        return slots.prepare_orders(orders) if orders else []
 
     def submit(self, batch: Sequence[Prepared]) -> list[Receipt]:
         """Sign, keep and send; what was sent before is sent again, the same bytes."""
-        found = read_slots([int(one.payload) for one in batch])
+        if not batch:
+            return []
+        # Durable: Django refuses to begin inside another database transaction.
+        with transaction.atomic(durable=True):
+            found = read_slots([int(one.payload) for one in batch])
         said: dict[int, tuple[bool | None, str]] = {}
         away: list[RailUnavailable] = []
         by_network: dict[str, list[SlotView]] = defaultdict(list)
@@ -84,7 +89,7 @@ class EvmRail:
 
     def look_up(self, batch: Sequence[Prepared]) -> list[Sighting]:
         """What the chains hold of each, by every hash that was ever signed for it."""
-        return looks.look_up_slots([int(one.payload) for one in batch])
+        return looks.look_up_slots([int(one.payload) for one in batch]) if batch else []
 
 
 def submit_on(network: str, waiting: Sequence[SlotView]) -> dict[int, tuple[bool | None, str]]:
@@ -93,14 +98,7 @@ def submit_on(network: str, waiting: Sequence[SlotView]) -> dict[int, tuple[bool
     Answers by slot id: whether a node has it, and what it said.
     """
     chain = connected_chain(network)
-    block, tip = chain.ask(HEAD)
-    if isinstance(block, RpcRefused) or isinstance(tip, RpcRefused):
-        raise RailUnavailable(f"{network} does not tell its fees.")
-    gas = Gas(
-        base_fee_wei=int(block["baseFeePerGas"], 16),
-        tip_wei=int(tip, 16),
-        head_at=int(block["timestamp"], 16),
-    )
+    gas = _parse_gas(network, *chain.ask(HEAD))
     why = "gas is above our ceiling"
     try:
         sign_due(waiting, {network: gas})
@@ -113,6 +111,18 @@ def submit_on(network: str, waiting: Sequence[SlotView]) -> dict[int, tuple[bool
     sends = [(slot, slot.latest.raw) for slot in ready if slot.latest and _is_to_send(slot)]
     told = chain.send([raw for _, raw in sends])
     return answers | {slot.id: one for (slot, _), one in zip(sends, told, strict=True)}
+
+
+def _parse_gas(network: str, block: Any, tip: Any) -> Gas:
+    try:
+        return Gas(
+            base_fee_wei=int(block["baseFeePerGas"], 16),
+            tip_wei=sane_tip(network, int(tip, 16)),
+            head_at=int(block["timestamp"], 16),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        # A node that is starting, or that refuses the call, has no word for it.
+        raise RailUnavailable(f"{network} does not tell its fees.") from error
 
 
 def _is_to_send(slot: SlotView) -> bool:
