@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 logger = structlog.get_logger(__name__)
 
-# A bare transfer of the native coin, which is what burns a nonce (yellow paper, Gtransaction).
+# A bare transfer of the native coin (yellow paper, Gtransaction).
 CANCEL_GAS = 21_000
 # Whoever freezes a wallet waits for those who store, and they for her.
 NOT_FROZEN = """
@@ -46,7 +46,7 @@ STORE = """
         %(raws)s::bytea[], %(max_fees)s::numeric[], %(tips)s::numeric[]
     ) AS t
     ORDER BY 1, 2
-    ON CONFLICT (slot_id, number) DO NOTHING
+    ON CONFLICT DO NOTHING
 """
 # The first nonce of each lane that no block holds: all the others wait behind it.
 HEADS_OF_LANES = """
@@ -87,7 +87,8 @@ class Draft:
                 "to": slot.wallet if is_cancel else slot.to_address,
                 "value": 0 if is_cancel else slot.value_wei,
                 "data": "0x" if is_cancel else to_hex(slot.calldata),
-                "gas": CANCEL_GAS if is_cancel else slot.gas_limit,
+                # A cancel uses less, and on roll-ups nobody knows how much less.
+                "gas": slot.gas_limit,
                 "maxFeePerGas": self.fees.max_fee_wei,
                 "maxPriorityFeePerGas": self.fees.tip_wei,
             },
