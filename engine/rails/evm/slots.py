@@ -72,7 +72,10 @@ INSERT = """
     RETURNING nonce, id
 """
 # Gas that a transfer may need beyond the estimate: the state may change before it runs.
+# Whoever empties her account meanwhile makes the transfer write her balance anew, for
+# 17,100 more (EIP-2200, EIP-2929).
 GAS_SPARE_PERCENT = 130
+GAS_SPARE_MIN = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,7 @@ def prepare_orders(orders: Sequence[Order]) -> list[Answer]:
 
 
 def _payout_send(order: Order, token: Token) -> Send:
-    gas = order.gas * GAS_SPARE_PERCENT // 100 if order.gas else token.gas_limit
+    gas = max(order.gas * GAS_SPARE_PERCENT // 100, order.gas + GAS_SPARE_MIN)
     return Send(
         kind=SlotKind.PAYOUT,
         asset=order.asset,
@@ -163,7 +166,7 @@ def _payout_send(order: Order, token: Token) -> Send:
         destination=order.destination,
         to_address=token.address,
         calldata=transfer_calldata(to=order.destination, units=order.units),
-        gas_limit=min(gas, token.gas_limit),
+        gas_limit=min(gas, token.gas_limit) if order.gas else token.gas_limit,
     )
 
 
