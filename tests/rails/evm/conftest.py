@@ -4,10 +4,11 @@ from secrets import token_hex
 
 import pytest
 
+from engine.rails.depths import forget_depths
 from engine.rails.evm.heads import watch_head
 from engine.rails.evm.rpc import forget_chains
 from engine.rails.evm.wallet_watch import watch_wallets
-from engine.rails.models import HotWallet
+from engine.rails.models import DepthPolicy, HotWallet, Token
 from zopay_site.embedded import anvil, chains, devnet, settle_in
 from zopay_site.embedded.jsonrpc import ask
 
@@ -38,8 +39,6 @@ class Net:
         return int(self.ask("eth_blockNumber"), 16)
 
     def token(self, asset="USDT"):
-        from engine.rails.models import Token
-
         return Token.objects.get(network=self.network, asset=asset).address
 
     def balance(self, holder, asset="USDT"):
@@ -83,13 +82,21 @@ def devnets(nodes, keystore, settings):
         nets = {network: Net(nodes(network), network) for network in networks}
         settings.RPC_URLS = {network: (net.url,) for network, net in nets.items()}
         forget_chains()
+        seeds.extend([*Token.objects.all(), *DepthPolicy.objects.all()])
         settle_in.settle_in()
+        forget_depths()
         for net in nets.values():
             net.watch()
         return nets
 
+    seeds = []
     yield connect
     forget_chains()
+    # What migrations put there outlives the flush after a test that really commits.
+    if seeds:
+        for model in (Token, DepthPolicy):
+            model.objects.all().delete()
+            model.objects.bulk_create(row for row in seeds if isinstance(row, model))
 
 
 @pytest.fixture
