@@ -63,11 +63,11 @@ def chaos(tmp_path):
     return run
 
 
-def start(tmp_path, *arguments):
+def start(tmp_path, *arguments, **environment):
     return subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=ROOT,
-        env=os.environ | {"TMPDIR": str(tmp_path)},
+        env=os.environ | {"TMPDIR": str(tmp_path)} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -117,6 +117,15 @@ def test_ctrl_c_ends_all_of_it_and_leaves_nothing(tmp_path):
     assert child.returncode == 130
     assert list(tmp_path.iterdir()) == []
     assert [pid for pid in pids if is_running(pid)] == []
+
+
+def test_without_anvil_it_says_so_and_ends_with_2(tmp_path):
+    child = start(tmp_path, ZOPAY_ANVIL_BIN="/bin/false")
+    _, words = child.communicate(timeout=60)
+
+    assert child.returncode == 2
+    assert "/bin/false is no anvil" in words
+    assert list(tmp_path.iterdir()) == []
 
 
 def pids_in(folder, awaited):
