@@ -209,7 +209,7 @@ def test_an_npm_that_hangs_is_given_up(npm, machine, monkeypatch):
     with pytest.raises(NoAnvil, match="npm could not fetch anvil"):
         anvil.find_or_fetch(tick=told.append)
 
-    assert set(told) == {"fetching anvil 1.7.1, 43 MB"}
+    assert set(told) == {"fetching anvil 1.7.1, 19 MB"}
 
 
 def test_a_machine_of_another_kind_is_a_reason(npm, monkeypatch):
