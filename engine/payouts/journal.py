@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 RAISE = "UPDATE payouts_journal SET position = %s WHERE id = %s AND position = %s"
 # Where the last write was broken off, by a crash or a full disk: that batch was not sent.
 TORN = b'\n{"torn": true}\n'
+# The batch at this position was never written, and so was never sent.
+CAUGHT_UP = '{"caught_up": true}'
 POSITION = re.compile(rb'\{"position": (\d+)')
 TAIL_BYTES = 1 << 16
 
@@ -132,17 +134,30 @@ def keep(lines: Sequence[str]) -> None:
     """
     with _guard:
         ours = writer() or _take()
-        position = ours.position + 1
-        if not _raise(ours.id, position, was=ours.position):
-            raise JournalOfAnotherDatabase(f"journal {ours.id} is not at {position - 1}")
         try:
-            ours.append(lines, position)
-        except OSError as error:
-            ours.close_file()
-            if ours.position < position:
-                _raise(ours.id, position - 1, was=position)
-            raise JournalUnavailable(str(error)) from error
-        ours.position = position
+            _keep(ours, lines)
+        except JournalUnavailable:
+            # Nothing was kept, and the row says so.
+            raise
+        except BaseException:
+            # How far the row has got nobody knows, such as when PostgreSQL died before it
+            # answered: the journal is taken anew, from its row.
+            forget()
+            raise
+
+
+def _keep(ours: Writer, lines: Sequence[str]) -> None:
+    position = ours.position + 1
+    if not _raise(ours.id, position, was=ours.position):
+        raise JournalOfAnotherDatabase(f"journal {ours.id} is not at {position - 1}")
+    try:
+        ours.append(lines, position)
+    except OSError as error:
+        ours.close_file()
+        if ours.position < position:
+            _raise(ours.id, position - 1, was=position)
+        raise JournalUnavailable(str(error)) from error
+    ours.position = position
 
 
 def _raise(journal_id: UUID, position: int, *, was: int) -> bool:
@@ -184,7 +199,12 @@ def _take_free(home: Path) -> Writer | None:
         lock = _try_lock(folder)
         if lock is not None:
             newest = max((path.name for path in files(folder)), default="")
-            return Writer(journal_id, folder, lock, position, day=newest)
+            taken = Writer(journal_id, folder, lock, position, day=newest)
+            if position > last_position(folder):
+                # Whoever raised the row died before she wrote. Said once, so that two such
+                # deaths do not add up to a journal that seems to have lost its end.
+                taken.append([CAUGHT_UP], position)
+            return taken
     return None
 
 
@@ -303,7 +323,7 @@ def lines_after(folder: Path, position: int) -> Iterator[tuple[str, dict[str, An
                     spoilt = where if text.endswith(b"\n") else ""
                     continue
                 spoilt = ""
-                if line.get("position", 0) > position:
+                if line.get("position", 0) > position and "caught_up" not in line:
                     yield where, line
         if spoilt:
             yield spoilt, None

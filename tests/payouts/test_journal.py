@@ -4,6 +4,7 @@ import errno
 import os
 
 import pytest
+from django.db import OperationalError
 
 from engine.payouts import fence, journal
 from engine.payouts.models import Fence, Journal
@@ -131,3 +132,26 @@ def test_a_day_has_a_file_of_its_own_and_no_file_is_older_than_the_last(paid, se
 
     assert [path.name for path in journal.files(folder)] == ["2999-01-01.jsonl"]
     assert journal.last_position(folder) == 2
+
+
+def test_a_database_that_died_before_it_answered_is_not_taken_for_another(
+    monkeypatch, settings
+):
+    journal.keep(['{"n": 1}'])
+    real = journal._raise
+
+    def commits_and_dies(*args, **kwargs):
+        real(*args, **kwargs)
+        raise OperationalError("the server closed the connection")
+
+    monkeypatch.setattr(journal, "_raise", commits_and_dies)
+    for _ in range(3):
+        with pytest.raises(OperationalError):
+            journal.keep(['{"n": 2}'])
+    monkeypatch.setattr(journal, "_raise", real)
+    journal.keep(['{"n": 3}'])
+
+    (folder,) = [path for _, path in journal.folders(settings.JOURNAL_DIR)]
+    assert [line["n"] for _, line in journal.lines_after(folder, 0)] == [1, 3]
+    assert Journal.objects.get().position == journal.last_position(folder) == 5
+    assert fence.check()
