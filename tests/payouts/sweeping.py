@@ -15,6 +15,7 @@ NEEDED = {"network": "ethereum", "asset": "USDT", "units_min": 10 * USDT}
 @pytest.fixture
 def paid(chain, acme, user, settings):
     """Two addresses with 25 and 40 USDT, credited; one more with 3."""
+    (settings.KEYSTORE_DIR / "deposits.json").unlink()
     forget_signers()
     settings.DEPOSIT_XPUB = create_deposit_account()
     addresses = [ask_for(acme, user), ask_for(acme, None), ask_for(acme, second(acme))]

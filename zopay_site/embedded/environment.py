@@ -21,6 +21,7 @@ BORROWED = (
     *SECRETS,
     *RPC_URLS.values(),
     "DEVNET_NETWORKS",
+    "DEPOSIT_XPUB",
     "DATABASE_URL",
     "REDIS_URL",
     "ZOPAY_HOME",
@@ -105,10 +106,21 @@ def for_children(servers: Servers, *, web_port: int | None = None) -> dict[str, 
     ours |= {RPC_URLS[network]: node.url for network, node in servers.chains.items()}
     # Those that we started, which no explorer has heard of, and no other.
     ours["DEVNET_NETWORKS"] = ",".join(servers.chains)
+    if servers.chains:
+        ours |= deposit_xpub(servers.home)
     if web_port is not None:
         ours["ZOPAY_PORT"] = str(web_port)
         ours["ZOPAY_DEMO"] = "true"
     return _with_ours(ours)
+
+
+def deposit_xpub(home: Path) -> dict[str, str]:
+    """DEPOSIT_XPUB of the account that settle_in.py has made; nothing before it has."""
+    try:
+        account = json.loads((home / "keystore" / "deposits.json").read_text())
+        return {"DEPOSIT_XPUB": str(account["xpub"])}
+    except (OSError, ValueError, KeyError):
+        return {}
 
 
 def keep_running(home: Path, environment: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction as database
 from django.db.models import Max
 
-from engine.rails.models import DepthPolicy, HotWallet, Token, WalletAsset
+from engine.rails.models import DepthPolicy, HotWallet, Token, WalletAsset, WalletPurpose
 from zopay_site.embedded import devnet
 from zopay_site.embedded.chains import LOCAL
 from zopay_site.embedded.jsonrpc import ask
@@ -32,11 +32,13 @@ def settle_in() -> None:
         urls = settings.RPC_URLS.get(network, ())
         if urls and all(devnet.is_local(url, network) for url in urls):
             settle_on(network, urls[0])
+            _open_deposit_account()
 
 
 def settle_on(network: str, url: str) -> None:
     """Two lanes, funded, and the rows that let the EVM rail use them."""
-    wallets = list(HotWallet.objects.filter(network=network))
+    # Not the lanes of deposit addresses: what is minted there would be credited to users.
+    wallets = list(HotWallet.objects.filter(network=network, purpose=WalletPurpose.PAYOUTS))
     is_new = not wallets
     refuse_if_lost(network, url, wallets)
     if is_new:
@@ -59,6 +61,15 @@ def refuse_if_lost(network: str, url: str, wallets: Sequence[HotWallet]) -> None
                 "and the database remembers them.",
                 then="bin/up --fresh starts over, without the data",
             )
+
+
+def _open_deposit_account() -> None:
+    """Users pay in at addresses of an account that is made here, unless there is one."""
+    if settings.DEPOSIT_XPUB or (settings.KEYSTORE_DIR / "deposits.json").exists():
+        return
+    from engine.rails import signing  # As below.
+
+    signing.create_deposit_account()
 
 
 def _wallet(network: str, key_name: str) -> HotWallet:

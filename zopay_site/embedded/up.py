@@ -95,6 +95,10 @@ def _start(supervisor: Supervisor, place: Path, port: int) -> None:
     with step("Tables and demo") as shown:
         demo = _prepare(place, ours, shown)
         shown.note = f"{len(demo['partners'])} partners with funded users"
+    if servers.chains:
+        # The first time, it was only just made.
+        ours = environment.deposit_xpub(place) | ours
+        environment.keep_running(place, ours)
     base = f"http://{ports.LOOPBACK}:{port}"
     with step("Web, workers, beat") as shown:
         shown.note = f"{ports.LOOPBACK}:{port}"
