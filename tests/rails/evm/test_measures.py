@@ -146,6 +146,20 @@ def test_the_round_goes_on_when_a_chain_is_away_or_strange(connect, settings, ca
     assert "chain_away" in caplog.text
 
 
+def test_an_answer_that_nobody_thought_of_holds_up_one_chain_only(connect, settings, caplog):
+    (odd,) = connect()
+    (well,) = connect(network="polygon", chain_id=137)
+    settings.RPC_URLS = {"ethereum": (odd.url,), "polygon": (well.url,)}
+    block = odd._eth_getBlockByNumber
+    odd.answers["eth_getBlockByNumber"] = lambda params: block(*params) | {"timestamp": "noon"}
+
+    tasks.watch_chains()
+
+    assert ChainHead.objects.get(network="polygon").block_seconds == 1.0
+    assert ChainHead.objects.get(network="ethereum").block_seconds == 12.0
+    assert "chain_watch_failed" in caplog.text
+
+
 @pytest.mark.django_db(transaction=True)
 def test_one_worker_at_a_time_looks_at_a_network(connect, settings):
     (slow,) = connect()
