@@ -11,6 +11,7 @@ from engine.payouts.consolidation import consolidate, drive
 from engine.rails.evm import consolidation as chain_side
 from engine.rails.evm import rail, signatures
 from engine.rails.models import HotWallet, Slot
+from engine.rails.signing import forget_signers
 from tests.cast import USDT, count
 from tests.meeting import Session, wait_until_somebody_waits_for_me
 from tests.payouts.paying_in import (  # noqa: F401 - fixtures among them
@@ -150,3 +151,21 @@ def test_the_workers_end_what_a_dead_command_began(chain, paid):
 
     assert not Slot.objects.filter(closed_at=None).exists()
     assert books_are_clean()
+
+
+def test_gas_goes_out_though_the_signer_has_lost_the_keys_of_deposits(chain, paid, settings):
+    """A hot wallet's nonce that is not sent would hold up every payout behind it."""
+    consolidate(**NEEDED)
+    settle(chain)
+    pay(chain, paid[2], 50 * USDT)
+    consolidate(**NEEDED)
+    assert kinds() == ["consolidation", "consolidation", "gas", "gas", "gas"]
+    (settings.KEYSTORE_DIR / "deposits.json").unlink()
+    forget_signers()
+
+    drive("ethereum")
+    chain.mine(DEPTH)
+
+    assert drive("ethereum") == 2
+    opened = Slot.objects.filter(closed_at=None)
+    assert set(opened.values_list("kind", flat=True)) == {"consolidation"}

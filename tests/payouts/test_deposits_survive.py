@@ -9,7 +9,9 @@ from django.db import transaction
 from engine.payouts import deposits
 from engine.payouts.deposits import watch_deposits, watch_network
 from engine.payouts.models import Deposit
-from engine.rails.models import Arrival, DepositWatch
+from engine.rails.depths import forget_depths
+from engine.rails.evm import transfers_in
+from engine.rails.models import Arrival, DepositWatch, DepthPolicy
 from tests.cast import USDT, footprint
 from tests.meeting import Session, wait_until_so_many_wait_for_me
 from tests.payouts.paying_in import (  # noqa: F401 - fixtures among them
@@ -248,5 +250,23 @@ def test_a_node_that_is_behind_is_waited_for(chain, user, address, settings):
         assert DepositWatch.objects.values().get() == before
 
     settings.RPC_URLS = {"ethereum": (chain.url,)}
+    assert watch_deposits() == 1
+    assert held(user) == 25 * USDT
+
+
+def test_who_gets_an_address_while_the_head_is_asked_for_is_not_passed_over(
+    chain, acme, user, monkeypatch
+):
+    """With one confirmation the newest block is searched, and it may pay a newer address."""
+    DepthPolicy.objects.filter(network="ethereum").update(confirmations=1)
+    forget_depths()
+    real = transfers_in.agreed_head
+
+    def asked_late(one):
+        pay(chain, ask_for(acme, user), 25 * USDT)
+        return real(one)
+
+    monkeypatch.setattr(transfers_in, "agreed_head", asked_late)
+
     assert watch_deposits() == 1
     assert held(user) == 25 * USDT
