@@ -9,9 +9,10 @@ Sources of the facts below, all outside this house:
   notice that we could find are left out on purpose.
 - Depths, from the design notes on settlement: Ethereum 65 is what Circle waits for;
   Arbitrum, Base and Optimism are final when the Ethereum block that holds them is, so
-  they count Ethereum blocks; Polygon has reorganised 157 blocks, so 200; Solana's 32 is
-  what it calls finalized, Tron's 20 what it calls solidified. They are where the
-  database's depth policies begin; operators edit those.
+  they wait those 13 minutes in blocks of their own, of a quarter of a second and of two;
+  Polygon has reorganised 157 blocks, so 200; Solana's 32 is what it calls finalized,
+  Tron's 20 what it calls solidified. They are where the database's depth policies begin;
+  operators edit those.
 - Chain ids: the public list at chainid.network.
 """
 
@@ -99,7 +100,7 @@ _NETWORKS = (
         family=Family.EVM,
         explorer_tx="https://arbiscan.io/tx/{}",
         explorer_address="https://arbiscan.io/address/{}",
-        final_confirmations=65,
+        final_confirmations=3_120,
         chain_id=42161,
         native="ETH",
     ),
@@ -109,7 +110,7 @@ _NETWORKS = (
         family=Family.EVM,
         explorer_tx="https://basescan.org/tx/{}",
         explorer_address="https://basescan.org/address/{}",
-        final_confirmations=65,
+        final_confirmations=390,
         chain_id=8453,
         native="ETH",
     ),
@@ -129,7 +130,7 @@ _NETWORKS = (
         family=Family.EVM,
         explorer_tx="https://optimistic.etherscan.io/tx/{}",
         explorer_address="https://optimistic.etherscan.io/address/{}",
-        final_confirmations=65,
+        final_confirmations=390,
         chain_id=10,
         native="ETH",
     ),

@@ -276,9 +276,12 @@ def _verdict(slot: SlotView, hash_: str, receipt: Receipt) -> tuple[Outcome, str
 
 
 def _cost(receipt: Receipt) -> int:
-    return int(receipt.get("gasUsed", "0x0"), 16) * int(
-        receipt.get("effectiveGasPrice", "0x0"), 16
+    """Gas, and what a rollup takes for its data on Ethereum (OP Stack's `l1Fee`)."""
+    gas, price, data_fee = (
+        int(receipt.get(name) or "0x0", 16)
+        for name in ("gasUsed", "effectiveGasPrice", "l1Fee")
     )
+    return gas * price + data_fee
 
 
 def _block_seconds(network: str) -> float:

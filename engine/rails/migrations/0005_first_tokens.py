@@ -18,10 +18,10 @@ TOKENS = {
 DEPTHS = {
     "ethereum": 65,
     "polygon": 200,
-    "arbitrum": 65,
-    "base": 65,
+    "arbitrum": 3_120,
+    "base": 390,
     "avalanche": 1,
-    "optimism": 65,
+    "optimism": 390,
 }
 
 
