@@ -24,6 +24,7 @@ TRUNCATE_GUARDED = (
     "ledger_movement", "rails_sendevidence", "rails_attempt", "payouts_payout",
     "payouts_payoutevent", "rails_signedtransaction", "rails_slot",
     "rails_depositkey", "rails_housecrossing", "rails_liquiditymove",
+    "rails_momosend", "rails_momocredentials",
 )  # fmt: skip
 
 

@@ -115,6 +115,14 @@ REMOTE_SIGNER_TOKEN = env.str("REMOTE_SIGNER_TOKEN", default="")
 # Users' deposit addresses on EVM networks are derived from it; no private key is needed.
 DEPOSIT_XPUB = env.str("DEPOSIT_XPUB", default="")
 
+# --- Mobile money ----------------------------------------------------------------
+
+MOMO_TIMEOUT_SECONDS = env.float("MOMO_TIMEOUT_SECONDS", default=30.0)
+# Of one account, by all workers together; operators block who asks oftener.
+MOMO_STATUS_PER_SECOND = env.float("MOMO_STATUS_PER_SECOND", default=10.0)
+# Not found by three looks over this long, a send is handed over again, the same one.
+MOMO_LOST_SECONDS = env.float("MOMO_LOST_SECONDS", default=900.0)
+
 # Only for development: a partner's receiver on this machine.
 WEBHOOK_ALLOW_LOOPBACK = env.bool("WEBHOOK_ALLOW_LOOPBACK", default=ZOPAY_DEMO)
 # Where bin/up receives the demo partner's webhooks, so that the first payout shows them.
@@ -128,6 +136,7 @@ PAYOUT_RAILS = {
     "simulated": "engine.rails.simulated.SimulatedRail",
     "evm": "engine.rails.evm.rail.EvmRail",
     "house": "engine.rails.house.HouseRail",
+    "momo": "engine.rails.momo.rail.MomoRail",
 }
 LEDGER_INVARIANTS = [
     "engine.ledger.invariants.INVARIANTS",

@@ -10,22 +10,29 @@ from __future__ import annotations
 import logging
 from http.cookiejar import DefaultCookiePolicy
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 # At DEBUG both write addresses with their paths, where providers put API keys.
 for _name in ("urllib3", "web3"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
+OK = 200
 PIECE_BYTES = 65_536
 
 
 class PlainSession(requests.Session):
     """A session that several threads may share, but not several processes.
 
-    Whatever is not a whole HTTP 200 raises requests.RequestException, or OSError.
+    Whatever is not a whole answer of one of `statuses`, which is HTTP 200 unless a subclass
+    says otherwise, raises requests.RequestException, or OSError.
     """
+
+    statuses: Container[int] = (OK,)
 
     def __init__(self, *, body_bytes_max: int) -> None:
         super().__init__()
@@ -47,7 +54,7 @@ class PlainSession(requests.Session):
         return response
 
     def _read(self, response: requests.Response, deadline: float) -> bytes:
-        if response.status_code != requests.codes.ok:
+        if response.status_code not in self.statuses:
             raise requests.HTTPError(response=response)
         pieces: list[bytes] = []
         left = self.body_bytes_max

@@ -10,6 +10,13 @@ from engine.rails.models.deposits import (
     DepositKey,
     DepositWatch,
 )
+from engine.rails.models.momo import (
+    MomoAccount,
+    MomoCredentials,
+    MomoPace,
+    MomoSend,
+    OperatorHealth,
+)
 from engine.rails.models.simulated import (
     ArrivedQuerySet,
     FaultKind,
@@ -42,6 +49,11 @@ __all__ = [
     "HotWallet",
     "HouseCrossing",
     "LiquidityMove",
+    "MomoAccount",
+    "MomoCredentials",
+    "MomoPace",
+    "MomoSend",
+    "OperatorHealth",
     "SendEvidence",
     "SignedKind",
     "SignedTransaction",
