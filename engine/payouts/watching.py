@@ -67,7 +67,8 @@ def _keep_evidence(looks: Iterable[Look]) -> None:
         bodies={
             one.attempt_id: {"outcome": sighting.outcome.value, **sighting.evidence}
             for one, sighting in looks
-            if sighting.outcome is not Outcome.UNKNOWN
+            # Whoever must decide wants to know what about.
+            if sighting.outcome is not Outcome.UNKNOWN or sighting.needs_person
         },
     )
 
