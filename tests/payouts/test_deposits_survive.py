@@ -5,6 +5,7 @@
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
+from django.utils import timezone
 
 from engine.payouts import deposits
 from engine.payouts.deposits import watch_deposits, watch_network
@@ -116,6 +117,30 @@ def test_a_reorganisation_deeper_than_the_policy_halts_the_network(chain, user, 
     assert held(user) == 25 * USDT
 
 
+def test_a_halted_network_waits_though_its_chain_has_swung_back(chain, user, address):
+    DepositWatch.objects.update(halted_at=timezone.now(), halted_why="a test")
+    pay(chain, address, 25 * USDT)
+    chain.mine(DEPTH)
+
+    assert watch_deposits() == 0
+    assert held(user) == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_network_that_is_halted_while_it_is_searched_credits_nothing(chain, user, address):
+    pay(chain, address, 25 * USDT)
+    chain.mine(DEPTH)
+
+    with transaction.atomic():
+        watch = DepositWatch.objects.select_for_update()
+        watch.update(halted_at=timezone.now(), halted_why="a test")
+        other = Session(watch_deposits)
+        wait_until_so_many_wait_for_me(1)
+
+    assert other.wait() == 0
+    assert held(user) == 0
+
+
 def test_a_person_lets_it_go_on(chain, user, address):
     halted(chain, user, address)
     pay(chain, address, 4 * USDT)
@@ -177,6 +202,7 @@ def test_one_payment_in_two_blocks_is_left_to_a_person(chain, user, address, mon
 # --- Deaths and company ---
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("place", ["_credit", "_book", "credit_deposit", "move"])
 def test_a_death_in_the_middle_is_repeated_and_credits_once(
     chain, user, acme, address, monkeypatch, place
@@ -193,7 +219,7 @@ def test_a_death_in_the_middle_is_repeated_and_credits_once(
 
     with monkeypatch.context() as patched:
         patched.setattr(deposits, place, dies_after)
-        with pytest.raises(KeyboardInterrupt), transaction.atomic():
+        with pytest.raises(KeyboardInterrupt):
             watch_network("ethereum")
 
     assert len(calls) == 1
@@ -214,6 +240,7 @@ def test_two_searchers_at_once_credit_once(chain, user, address):
         wait_until_so_many_wait_for_me(2)
 
     assert sorted(other.wait() for other in others) == [0, 1]
+    assert DepositWatch.objects.get().halted_at is None
     assert held(user) == 25 * USDT
     assert Deposit.objects.count() == Arrival.objects.count() == 1
 
