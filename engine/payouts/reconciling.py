@@ -10,11 +10,12 @@ It takes as long as it takes and may be run again at any time; each step stands 
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import DataError, IntegrityError, connection
 from django.db.models.functions import Now
 
 from engine.ledger import accounts
@@ -112,6 +113,25 @@ class Report:
         }
 
 
+class AlreadyRunning(Exception):
+    """Somebody else reconciles just now."""
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let nobody else reconcile meanwhile. Raises AlreadyRunning."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended('payouts: reconcile', 0))")
+        if not cursor.fetchone()[0]:
+            raise AlreadyRunning
+        try:
+            yield
+        finally:
+            cursor.execute(
+                "SELECT pg_advisory_unlock(hashtextextended('payouts: reconcile', 0))"
+            )
+
+
 def reconcile(*, homes: Sequence[Path], lost: Sequence[UUID] = (), say: Say) -> Report:
     """Bring back what is missing, compare the rest, and keep what differs as breaks.
 
@@ -186,6 +206,10 @@ def _recall_all(sends: dict[UUID, list[Line]], report: Report, say: Say) -> list
             report.recreated += recall(lines)
         except Broken as broken:
             report.found.append(Found(broken.kind, f"pay_{key.hex}", broken.detail))
+        except (IntegrityError, DataError) as error:
+            # Whatever the tables refuse, the other payouts still come back.
+            why = {"why": str(error).partition("\n")[0]}
+            report.found.append(Found(BreakKind.CANNOT_RECALL, f"pay_{key.hex}", why))
     return list(sends)
 
 

@@ -5,16 +5,17 @@ from io import StringIO
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from engine.common.ids import new_id
 from engine.ledger.checks import check, listed_invariants
-from engine.payouts import fence, journal, sending, services
+from engine.payouts import fence, journal, reconciling, sending, services
 from engine.payouts.errors import PayoutsFrozen
 from engine.payouts.models import Break, Fence, Journal, Payout, Quote
 from engine.rails.base import rail_named
 from engine.rails.models import Attempt
 from tests.cast import USDT, drain_once, fund
+from tests.meeting import Session
 from tests.payouts import outside
 from tests.restoring import Backup
 
@@ -302,6 +303,27 @@ def test_a_second_attempt_comes_back_and_the_first_stays_dead(backup, pay, journ
     assert (told["matched"], told["recreated"]) == (2, 1)
     attempts = Attempt.objects.filter(payout_id=last["payout"]["id"]).order_by("number")
     assert [(one.number, one.state) for one in attempts] == [(1, "dead"), (2, "live")]
+
+
+def test_what_the_tables_refuse_is_a_break_and_the_rest_comes_back(backup, pay, journal_file):
+    pay(2)
+    lines = [json.loads(line) for line in journal_file().read_bytes().splitlines()]
+    lines[1]["attempt"]["network"] = "a network with a name that no column holds"
+    journal_file().write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    backup.restore()
+
+    told, status = reconcile()
+
+    assert (status, told["recreated"]) == (1, 1)
+    assert [one["kind"] for one in told["breaks"]] == ["cannot_recall"]
+    assert statuses() == {"delivered": 2}
+
+
+def test_two_do_not_reconcile_at_once(backup):
+    with reconciling.alone():
+        second = Session(reconcile)
+        with pytest.raises(CommandError, match="Somebody else"):
+            second.wait()
 
 
 def test_a_house_that_was_not_restored_has_nothing_to_match(backup, pay):

@@ -227,6 +227,24 @@ def test_a_send_that_nobody_knows_is_a_stranger_and_keeps_the_house_frozen(
     assert wallet.frozen_at is None
 
 
+def test_what_says_something_else_at_our_nonce_is_not_taken_as_ours(house, pay, tmp_path):
+    """The journal has a payout there, and the chain somebody else's send."""
+    backup = Backup(tmp_path / "dump")
+    pay(1, blocks=0)
+    wallet = Slot.objects.get().wallet
+    house.ask("anvil_dropAllTransactions")
+    data = "0x" + transfer_calldata(to=EVM_2, units=5_000_000).hex()
+    _send(house, wallet, 0, to=house.token(), value=0, data=data, gas=90_000, **FEES)
+    house.mine(DEPTH)
+    restored(backup)
+
+    told = reconcile()
+
+    assert [one["kind"] for one in told["breaks"]] == ["stranger"]
+    assert told["breaks"][0]["detail"]["why"] == "says something else"
+    assert (SignedTransaction.objects.count(), delivered()) == (0, 0)
+
+
 def test_a_slot_that_was_given_away_since_is_a_break(house, pay, live_api, tmp_path):
     """Somebody sent before the fence could go up: the nonce stands for two payouts."""
     backup = Backup(tmp_path / "dump")

@@ -54,9 +54,12 @@ class Command(BaseCommand):
                 raise CommandError(f"There is no folder {home}.")
         # Whoever runs this before any worker should not find the house open meanwhile.
         fence.check(sends=False)
-        report = reconciling.reconcile(
-            homes=homes, lost=[_journal(text) for text in options["lost"]], say=self._say
-        )
+        lost = [_journal(text) for text in options["lost"]]
+        try:
+            with reconciling.alone():
+                report = reconciling.reconcile(homes=homes, lost=lost, say=self._say)
+        except reconciling.AlreadyRunning:
+            raise CommandError("Somebody else runs reconcile just now; wait for it.") from None
         if options["json"]:
             body = report.as_json() | {"frozen": Fence.objects.filter(is_up=True).exists()}
             self.stdout.write(json.dumps(body))
