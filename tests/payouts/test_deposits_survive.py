@@ -174,13 +174,14 @@ def test_going_back_credits_nothing_twice(chain, user, address):
     pay(chain, address, 25 * USDT)
     chain.mine(DEPTH)
     watch_deposits()
-    before = footprint()
+    before, reached = footprint(), DepositWatch.objects.get().next_block
 
     call_command("resume_deposits", network="ethereum", from_block=0)
     watch_deposits()
 
     assert footprint() == before
     assert Arrival.objects.count() == 1
+    assert DepositWatch.objects.get().next_block == reached
 
 
 def test_one_payment_in_two_blocks_is_left_to_a_person(chain, user, address, monkeypatch):
