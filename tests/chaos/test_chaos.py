@@ -17,7 +17,7 @@ from zopay_site.chaos.options import FAULTS, MUTATIONS
 from zopay_site.embedded import anvil
 from zopay_site.embedded.home import ROOT
 
-pytestmark = [pytest.mark.survival, pytest.mark.timeout(170, func_only=True)]
+pytestmark = [pytest.mark.survival, pytest.mark.timeout(240, func_only=True)]
 
 COMMAND = [sys.executable, "-m", "zopay_site.embedded.run_chaos"]
 # As few payouts as show each of them, and the faults that do; which wrongs may be named.
@@ -75,10 +75,11 @@ def start(tmp_path, *arguments, **environment):
 
 
 def test_the_product_comes_through_all_of_it(chaos, tmp_path):
-    status, told = chaos("--payouts", "40", "--kills", "8", "--patience", "60")
+    status, told = chaos("--payouts", "40", "--kills", "8", "--patience", "100")
 
     wrongs = ("lost", "twice", "lied", "astray", "refused", "failed")
-    assert {name: told[name] for name in wrongs} == dict.fromkeys(wrongs, 0), told["findings"]
+    assert told["findings"] == {}
+    assert {name: told[name] for name in wrongs} == dict.fromkeys(wrongs, 0)
     assert (told["payouts"], told["transfers"], told["delivered"]) == (40, 40, 40)
     assert [told[name] for name in ("nonces_contiguous", "ledger_clean", "balances_right")] == [
         True,
@@ -98,7 +99,7 @@ def test_every_wrong_way_has_its_test():
 @pytest.mark.parametrize("mutation", REVEALED_BY)
 def test_a_wrong_way_of_paying_is_found_out(chaos, mutation):
     arguments, expected = REVEALED_BY[mutation]
-    status, told = chaos("--mutation", mutation, "--patience", "4", *arguments)
+    status, told = chaos("--mutation", mutation, "--patience", "40", *arguments)
 
     assert (status, told["right"]) == (1, False)
     assert {name for name in expected if told[name]}, told

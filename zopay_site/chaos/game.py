@@ -12,6 +12,7 @@ import psycopg
 from zopay_site.chaos import counting, proxy, signed
 from zopay_site.chaos.node import NodeRefused
 from zopay_site.chaos.partner import Door, Partners
+from zopay_site.chaos.suspicion import Suspicion
 
 if TYPE_CHECKING:
     from zopay_site.chaos.counting import Arrival, Count
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 PARTNERS = 6
 LOOK_SECONDS = 0.03
 COUNT_SECONDS = 0.25
+SUSPECT_SECONDS = 1.0
 # No progress for so long, and the next fault comes nevertheless.
 STALLED_SECONDS = 8.0
 # And so soon after that one the one after it, until something moves again.
@@ -54,6 +56,9 @@ class Game:
         self.door = Door(house.port, house.told["key"])
         self.partners = Partners(self.door, plan.wishes, size=PARTNERS)
         self._waiting = list(reversed(plan.strikes))
+        self._suspicion = Suspicion(house)
+        self._is_found_out = False
+        self._suspected_at = time.monotonic()
         self._final = 0
         self._counted_at = 0.0
         self._moved_at = time.monotonic()
@@ -78,22 +83,21 @@ class Game:
 
     def _break_things(self) -> None:
         """Until every fault of the plan has struck."""
-        stalled = min(STALLED_SECONDS, self.options.patience)
-        while self._waiting:
+        while self._waiting and not self._is_found_out:
             now, progress = time.monotonic(), self._look()
             if progress != self._moved:
                 self._moved, self._moved_at = progress, now
             if progress >= self._waiting[-1].at:
                 self._strike(self._waiting.pop())
-            elif now - self._moved_at > stalled:
-                self._moved_at = now - stalled + HURRIED_SECONDS
+            elif now - self._moved_at > STALLED_SECONDS:
+                self._moved_at = now - STALLED_SECONDS + HURRIED_SECONDS
                 self._strike(self._waiting.pop())
             time.sleep(LOOK_SECONDS)
 
     def _wait_for_the_end(self) -> None:
         """Until all that was accepted is final, or patience ends."""
         quiet = time.monotonic()
-        while time.monotonic() - quiet < self.options.patience:
+        while time.monotonic() - quiet < self.options.patience and not self._is_found_out:
             self._look(note="no more faults")
             if self.partners.is_done and self._final >= self.partners.accepted:
                 self.final_seconds = round(time.monotonic() - quiet, 1)
@@ -110,11 +114,20 @@ class Game:
             with suppress(psycopg.OperationalError):
                 self._final = int(self.house.ask(FINISHED)[0][0])
             self.partners.final = self._final
+        self._suspect()
         accepted = self.partners.accepted
         self.progress.tell(
             accepted=accepted, final=self._final, struck=self.struck.total(), note=note
         )
         return accepted + self._final
+
+    def _suspect(self) -> None:
+        """A wrong way that has been found out need not go on."""
+        is_time = time.monotonic() - self._suspected_at > SUSPECT_SECONDS
+        if self.options.mutation and is_time and not self._is_found_out:
+            self._suspected_at = time.monotonic()
+            with suppress(psycopg.OperationalError):
+                self._is_found_out = self._suspicion.is_certain()
 
     def _strike(self, strike: Strike) -> None:
         self.struck[strike.fault] += 1
