@@ -21,6 +21,8 @@ from engine.payouts.states import Status
 from engine.rails.attempts import note_evidence, open_attempts
 from engine.rails.base import Order, Prepared, rail_named
 from engine.rails.errors import RailRejected, RailUnavailable
+from engine.rails.explorers import HOUSE
+from engine.rails.house import release as release_crossings
 from engine.rails.models import Attempt, EvidenceKind
 
 if TYPE_CHECKING:
@@ -204,17 +206,25 @@ def _give_up(refused: Sequence[tuple[Payout, str]]) -> None:
     """Fail what was never sent, each with its failure code.
 
     Of a later leg only that leg was never sent: the earlier one took the money out of
-    custody, so its hold stays until a person has seen where it is.
+    custody, so its hold stays until a person has seen where it is. Where the house itself
+    was the bridge, nothing has left, and all of it is back at once.
     """
+    crossed = _crossed_in_the_house([payout for payout, _ in refused if payout.leg > 1])
+    services.return_from_bridge(sorted(crossed))
+    release_crossings(sorted(crossed))
     services.advance(
         Status.FAILED,
         [
             services.Step(payout.id, failure_code=failure_code)
             for payout, failure_code in refused
-            if payout.leg == 1
+            if payout.leg == 1 or payout.id in crossed
         ],
     )
-    stranded = [(payout, code) for payout, code in refused if payout.leg > 1]
+    stranded = [
+        (payout, code)
+        for payout, code in refused
+        if payout.leg > 1 and payout.id not in crossed
+    ]
     for payout, failure_code in stranded:
         logger.error("later_leg_refused", payout=payout.public_id, failure_code=failure_code)
     services.reschedule(
@@ -223,6 +233,20 @@ def _give_up(refused: Sequence[tuple[Payout, str]]) -> None:
             for payout, _ in stranded
         ]
     )
+
+
+def _crossed_in_the_house(payouts: Sequence[Payout]) -> set[UUID]:
+    """Those whose leg before this one was the house's own promise, and no send."""
+    if not payouts:
+        return set()
+    before = {payout.id: payout.leg - 1 for payout in payouts}
+    return {
+        payout_id
+        for payout_id, leg in Attempt.objects.filter(
+            payout_id__in=list(before), rail=HOUSE
+        ).values_list("payout_id", "leg")
+        if before[payout_id] == leg
+    }
 
 
 def _without_attempt(payout_ids: Sequence[UUID]) -> list[Payout]:

@@ -191,6 +191,23 @@ def test_a_destination_shut_out_beforehand_is_given_up_before_anything_crossed(a
     assert (HouseCrossing.objects.count(), Slot.objects.count()) == (0, 0)
 
 
+def test_a_destination_shut_out_between_the_legs_gets_nothing_and_all_is_back(api, nets, acme):
+    before = balances(acme)
+    api.pay()
+    run(nets, until=lambda payout: payout.leg == 2)
+    shut_out(nets["ethereum"])
+    nets["ethereum"].mine()
+    payout = run(nets, until=lambda payout: payout.is_final)
+
+    assert (payout.status, payout.failure_code) == ("failed", "destination_rejected")
+    assert payout.needs_review is False
+    after = balances(acme)
+    assert {code for code in after if after[code] != before.get(code, 0)} == set()
+    assert HouseCrossing.objects.get().released_at is not None
+    assert Slot.objects.count() == 0
+    assert check(listed_invariants()).clean
+
+
 def test_without_liquidity_it_waits_with_nothing_taken(api, nets, acme):
     from engine.rails.models import HotWallet
 

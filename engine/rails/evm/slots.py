@@ -17,10 +17,11 @@ from django.db import connection
 from engine.rails.base import Prepared
 from engine.rails.errors import RailRejected, RailUnavailable
 from engine.rails.evm.erc20 import transfer_calldata
-from engine.rails.models import ChainHead, SlotKind, Token
+from engine.rails.models import ChainHead, HouseCrossing, SlotKind, Token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from engine.rails.base import Order
 
@@ -38,7 +39,8 @@ LANE = """
     ) DESC, w.id
     LIMIT 1 FOR UPDATE OF w
 """
-# What it holds of each asset at a block, less all that the block cannot have counted yet.
+# What it holds of each asset at a block, less all that the block cannot have counted yet;
+# and what of that the house's own bridges have promised to legs that have no slot so far.
 FUNDS = """
     SELECT a.asset,
            a.balance_units - coalesce((
@@ -47,6 +49,13 @@ FUNDS = """
                  AND (s.mined_block > a.balance_block
                       OR s.mined_block IS NULL AND s.closed_at IS NULL)
            ), 0) AS free,
+           coalesce((
+               SELECT sum(c.units) FROM rails_housecrossing c
+               WHERE c.wallet_id = a.wallet_id AND c.asset = a.asset AND c.released_at IS NULL
+                 AND NOT EXISTS (
+                     SELECT FROM rails_attempt t WHERE t.payout_id = c.payout_id AND t.leg > 1
+                 )
+           ), 0) AS promised,
            CASE WHEN a.ceiling_units IS NOT NULL THEN a.ceiling_units - coalesce((
                SELECT sum(s.units) FROM rails_slot s
                WHERE s.wallet_id = a.wallet_id AND s.asset = a.asset
@@ -90,6 +99,8 @@ class Send:
     calldata: bytes
     gas_limit: int
     value_wei: int = 0
+    # The wallet whose tokens a crossing has promised to this send; others may not have them.
+    promised_by: int | None = None
 
 
 @dataclass(slots=True)
@@ -102,15 +113,18 @@ class Lane:
     room: int
     gas: int
     free: dict[str, int] = field(default_factory=dict)
+    promised: dict[str, int] = field(default_factory=dict)
     left_today: dict[str, int] = field(default_factory=dict)
     taken: list[tuple[int, Send]] = field(default_factory=list)
     lacks: str = "wallet"
 
     def take(self, send: Send, name: int) -> bool:
         """Promise this send, or say in `lacks` what is missing for it."""
+        is_promised = send.promised_by == self.id
+        kept = 0 if is_promised else self.promised.get(send.asset, 0)
         if self.room < 1:
             self.lacks = "lane_full"
-        elif self.free.get(send.asset, 0) < send.units:
+        elif self.free.get(send.asset, 0) - kept < send.units:
             self.lacks = "liquidity"
         elif send.asset in self.left_today and self.left_today[send.asset] < send.units:
             self.lacks = "wallet_ceiling"
@@ -120,6 +134,8 @@ class Lane:
             self.room -= 1
             self.gas -= send.gas_limit
             self.free[send.asset] -= send.units
+            if is_promised:
+                self.promised[send.asset] -= send.units
             if send.asset in self.left_today:
                 self.left_today[send.asset] -= send.units
             self.taken.append((name, send))
@@ -141,6 +157,7 @@ def prepare_orders(orders: Sequence[Order]) -> list[Answer]:
     """Take a nonce for each order that a wallet can pay, in the caller's transaction."""
     answers: dict[int, Answer] = {}
     tokens = {(row.network, row.asset): row for row in Token.objects.all()}
+    promises = _promises([order.payout_id for order in orders if order.leg > 1])
     by_network: dict[str, list[tuple[int, Send]]] = defaultdict(list)
     for place, order in enumerate(orders):
         token = tokens.get((order.network, order.asset))
@@ -150,14 +167,26 @@ def prepare_orders(orders: Sequence[Order]) -> list[Answer]:
                 failure_code="asset_not_on_network",
             )
         else:
-            by_network[order.network].append((place, _payout_send(order, token)))
+            send = _payout_send(order, token, promised_by=promises.get(order.payout_id))
+            by_network[order.network].append((place, send))
     # In one order for everybody: who holds one network's wallet may wait for another's.
     for network in sorted(by_network):
         answers |= _prepare_on(network, by_network[network])
     return [answers[place] for place in range(len(orders))]
 
 
-def _payout_send(order: Order, token: Token) -> Send:
+def _promises(payout_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """The wallets whose tokens were promised to these payouts' last legs."""
+    if not payout_ids:
+        return {}
+    return dict(
+        HouseCrossing.objects.filter(payout_id__in=payout_ids, released_at=None).values_list(
+            "payout_id", "wallet_id"
+        )
+    )
+
+
+def _payout_send(order: Order, token: Token, *, promised_by: int | None) -> Send:
     gas = max(order.gas * GAS_SPARE_PERCENT // 100, order.gas + GAS_SPARE_MIN)
     return Send(
         kind=SlotKind.PAYOUT,
@@ -167,6 +196,7 @@ def _payout_send(order: Order, token: Token) -> Send:
         to_address=token.address,
         calldata=transfer_calldata(to=order.destination, units=order.units),
         gas_limit=min(gas, token.gas_limit) if order.gas else token.gas_limit,
+        promised_by=promised_by,
     )
 
 
@@ -225,8 +255,8 @@ def _lane(cursor: Any, row: Sequence[Any], gas_price: int) -> Lane:
         gas=int(gas_wei or 0) // max(gas_price, 1) - int(promised),
     )
     cursor.execute(FUNDS, [key])
-    for asset, free, left_today in cursor.fetchall():
-        lane.free[asset] = int(free)
+    for asset, free, promised, left_today in cursor.fetchall():
+        lane.free[asset], lane.promised[asset] = int(free), int(promised)
         if left_today is not None:
             lane.left_today[asset] = int(left_today)
     return lane

@@ -7,9 +7,10 @@ import pytest
 from django.db import connection, transaction
 
 from engine.common.ids import new_id
+from engine.rails.attempts import open_attempts
 from engine.rails.base import Outcome, Prepared
 from engine.rails.errors import RailRejected, RailUnavailable
-from engine.rails.models import ChainHead, HotWallet, Slot, Token, WalletAsset
+from engine.rails.models import ChainHead, HotWallet, HouseCrossing, Slot, Token, WalletAsset
 from tests.meeting import (
     Session,
     wait_until_so_many_wait_for_me,
@@ -255,3 +256,29 @@ def test_an_asset_without_a_token_is_rejected_in_its_place(net, one_lane, order)
     assert nonces([good]) == [0]
     assert [type(bad), type(other)] == [RailRejected, RailRejected]
     assert bad.failure_code == "asset_not_on_network"
+
+
+def test_what_a_crossing_was_promised_is_for_its_last_leg_alone(one_lane, order):
+    crossing, ordinary = order(leg=2, cents=70_00), order(cents=60_00)
+    WalletAsset.objects.filter(wallet=one_lane, asset="USDT").update(balance_units=100 * 10**6)
+    HouseCrossing.objects.create(
+        reference="house:1",
+        payout_id=crossing.payout_id,
+        asset="USDT",
+        from_network="polygon",
+        to_network="ethereum",
+        units=crossing.units,
+        wallet=one_lane,
+    )
+
+    (refused,) = prepare(ordinary)
+    assert isinstance(refused, RailUnavailable)
+    assert refused.waiting_for == "liquidity"
+    assert Slot.objects.count() == 0
+
+    paid, again = prepare(crossing, ordinary)
+    assert isinstance(paid, Prepared)
+    assert again.waiting_for == "liquidity"
+    open_attempts(sends=[(crossing, paid)])
+    (small,) = prepare(order(cents=30_00))
+    assert isinstance(small, Prepared)
