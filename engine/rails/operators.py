@@ -6,9 +6,9 @@ numbers are carried from one operator to another.
 
 Sources: which currency a country has, and how many decimals that has, from ISO 4217;
 names of operators from the carrier tables of phonenumbers (Google's libphonenumber).
-Prefixes of our own stand before those tables where they are silent or behind: Cameroon's
-regulator gave 650-654, 67, 680-683 to MTN, 655-659, 686-689, 69 and 640 to Orange, and
-Liberia's gave 55 to Lonestar, MTN's name there.
+Prefixes of our own stand before those tables, which may be silent, behind, or told in
+words that nobody expects. Cameroon's of 650-654, 67 and 69 are from its regulator's notice
+to the ITU of 6 October 2014, its later blocks and Liberia's from the tables of 2026.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ PREFIXES = MappingProxyType(
                 "orange",
             )
         ),
-        "LR": MappingProxyType({"55": "mtn", "88": "mtn"}),
+        "LR": MappingProxyType({"88": "mtn"}),
     }
 )
 # What the carrier tables call the two, in part of the name and lower case.

@@ -152,10 +152,15 @@ def newest_credentials(account_ids: Iterable[int]) -> dict[int, MomoCredentials]
 
 
 class Floats:
-    """The accounts that may pay now, and what each can still be promised for."""
+    """The accounts that may pay now, and what each can still be promised for.
 
-    def __init__(self) -> None:
-        accounts = list(MomoAccount.objects.filter(is_enabled=True).order_by("id"))
+    With `lock`, nobody else promises anything of theirs before this transaction ends.
+    """
+
+    def __init__(self, *, lock: bool = False) -> None:
+        enabled = MomoAccount.objects.filter(is_enabled=True).order_by("id")
+        # No key is touched: a row that refers to an account waits for nobody.
+        accounts = list(enabled.select_for_update(no_key=True) if lock else enabled)
         self.credentials = newest_credentials(account.pk for account in accounts)
         self._accounts = [one for one in accounts if one.pk in self.credentials]
         with connection.cursor() as cursor:

@@ -28,6 +28,9 @@ from engine.rails.plain_http import PlainSession, what_went_wrong
 
 ANSWER_BYTES_MAX = 256 * 1024
 TOKEN_MARGIN_SECONDS = 600.0
+TOKEN_SECONDS_MAX = 10.0
+# Who got no token asks for none for so long.
+PAUSE_SECONDS = 1.0
 UNAUTHORIZED = 401
 OK = 200
 
@@ -82,6 +85,7 @@ class _Session(PlainSession):
 
 _sessions: dict[int, _Session] = {}
 _tokens: dict[str, tuple[str, float]] = {}
+_without: dict[str, tuple[str, float]] = {}
 _lock = Lock()
 # One asks for a token, the others wait for it.
 _turns: defaultdict[str, Lock] = defaultdict(Lock)
@@ -104,6 +108,7 @@ def forget_tokens() -> None:
     """Ask for new tokens, and on new connections."""
     with _lock:
         _tokens.clear()
+        _without.clear()
         _sessions.clear()
 
 
@@ -143,47 +148,65 @@ class Client:
         self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b""
     ) -> Answer:
         token = self._token()
-        if isinstance(token, Answer):
-            # Without a token nothing was asked of the API itself.
-            raise Silence(f"gives us no token (HTTP {token.status})", left=False)
         headers = {"Authorization": f"Bearer {token}"} | (headers or {})
-        answer = self._call(method, path, headers, body)
+        answer = self._call(method, path, headers, body, seconds=self.seconds)
         if answer.status == UNAUTHORIZED:
             with _lock:
-                _tokens.pop(self.platform.name, None)
+                if _tokens.get(self.platform.name, ("", 0.0))[0] == token:
+                    del _tokens[self.platform.name]
         return answer
 
-    def _token(self) -> str | Answer:
-        """A token that is good for ten minutes more, or the answer that was none."""
+    def _token(self) -> str:
+        """A token that is good for ten minutes more. Raises Silence: nothing was asked.
+
+        Those who waited while somebody else got none do not each try for themselves.
+        """
+        name = self.platform.name
         with _lock:
-            turn = _turns[self.platform.name]
+            turn = _turns[name]
         with turn:
             with _lock:
-                kept, good_until = _tokens.get(self.platform.name, ("", 0.0))
-            return kept if kept and monotonic() < good_until else self._new_token()
+                kept, good_until = _tokens.get(name, ("", 0.0))
+                why, until = _without.get(name, ("", 0.0))
+            if kept and monotonic() < good_until:
+                return kept
+            if monotonic() < until:
+                raise Silence(why, left=False)
+            try:
+                return self._new_token()
+            except Silence as silence:
+                with _lock:
+                    _without[name] = (silence.message, monotonic() + PAUSE_SECONDS)
+                raise
 
-    def _new_token(self) -> str | Answer:
+    def _new_token(self) -> str:
         pair = f"{self.platform.api_user}:{self.platform.api_key}".encode()
         basic = {"Authorization": f"Basic {b64encode(pair).decode()}"}
+        seconds = min(self.seconds, TOKEN_SECONDS_MAX)
         try:
-            answer = self._call("POST", "/disbursement/token/", basic)
+            answer = self._call("POST", "/disbursement/token/", basic, seconds=seconds)
         except Silence as silence:
             raise Silence(silence.message, left=False, seconds=silence.seconds) from None
         token = answer.body.get("access_token")
         if answer.status != OK or not isinstance(token, str) or not token.isascii():
-            return answer
+            raise Silence(f"gives us no token (HTTP {answer.status})", left=False)
         lasts = answer.body.get("expires_in")
-        seconds = float(lasts) if isinstance(lasts, int | float) else 0.0
+        life = float(lasts) if isinstance(lasts, int | float) else 0.0
         # One that lasts no longer than the margin is used for half of its life.
-        usable = max(seconds - TOKEN_MARGIN_SECONDS, seconds / 2)
+        usable = max(life - TOKEN_MARGIN_SECONDS, life / 2)
         with _lock:
             _tokens[self.platform.name] = (token, monotonic() + usable)
         return token
 
     def _call(
-        self, method: str, path: str, headers: dict[str, str], body: bytes = b""
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes = b"",
+        *,
+        seconds: float,
     ) -> Answer:
-        seconds = self.seconds
         began = monotonic()
         try:
             response = _session().request(

@@ -100,7 +100,8 @@ def _read(answer: Answer | Silence) -> Told:
         refused = "" if answer.status in LATER else said
         log = logger.error if refused else logger.warning
         log("momo_transfer_refused", said=said)
-        return Told(False, said, refused=refused)
+        # Refused whatever it is: the operator is as good as down until that is put right.
+        return Told(False, said, refused=refused, is_bad=not refused)
     return Told(None, said, is_bad=True)
 
 

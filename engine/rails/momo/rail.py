@@ -59,7 +59,7 @@ class MomoRail:
             return []
         if not transaction.get_connection().in_atomic_block:
             raise RuntimeError("A send is kept in the transaction that stores its attempt.")
-        floats = Floats()
+        floats = Floats(lock=True)
         known = {
             str(one.reference)
             for one in MomoSend.objects.filter(
@@ -84,7 +84,12 @@ class MomoRail:
         if not batch:
             return []
         found = sends_of(batch)
-        waiting = [send for send in found.values() if not send.finished_at and not send.seen_at]
+        in_order = {one.reference: found.get(one.reference) for one in batch}.values()
+        waiting = [
+            send
+            for send in in_order
+            if send is not None and not send.finished_at and not send.seen_at
+        ]
         told = post_all(_while_down(waiting))
         if told and len(told) == len(found) and all(one.never_left for one in told.values()):
             raise RailUnavailable(NEVER_LEFT)

@@ -5,6 +5,7 @@ Goal: a reference is posted again only when looks have missed it for long enough
 
 from dataclasses import replace
 from datetime import timedelta
+from time import monotonic
 
 import pytest
 from django.utils import timezone
@@ -217,3 +218,35 @@ def test_an_account_whose_keys_cannot_be_opened_stops_no_other(
     receipts = rail.submit([prepared, other])
 
     assert [one.accepted for one in receipts] == [None, True]
+
+
+def test_sixteen_who_wait_for_a_token_do_not_each_ask_for_one(rail, mtn, account, prepare):
+    mtn.state.behaviour.change({"is_down": True, "latency_seconds": 0.3})
+    batch = [prepare() for _ in range(16)]
+    began = monotonic()
+
+    with pytest.raises(RailUnavailable):
+        rail.submit(batch)
+
+    assert monotonic() - began < 16 * 0.3
+    assert mtn.state.posts == {}
+
+
+def test_a_house_that_the_operator_does_not_let_in_makes_payouts_wait(
+    rail, mtn, account, prepare, order
+):
+    batch = [prepare() for _ in range(20)]
+    set_credentials(
+        account=account,
+        base_url=mtn.url,
+        target_environment="mtncameroon",
+        api_user=MomoCredentials.objects.get().api_user,
+        api_key="wrong",
+        subscription_key=KEY,
+    )
+
+    with pytest.raises(RailUnavailable):
+        rail.submit(batch)
+    (answer,) = rail.preflight([order()])
+
+    assert answer.waiting_for == "operator_down"
