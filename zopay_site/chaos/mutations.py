@@ -24,7 +24,7 @@ from engine.rails.evm.rail import EvmRail
 from engine.rails.evm.rpc import Call
 from engine.rails.evm.signatures import Draft, store
 from engine.rails.evm.views import SlotView, read_slots
-from engine.rails.models import Attempt, AttemptState, SignedKind
+from engine.rails.models import Attempt, AttemptState, SignedKind, SignedTransaction
 from engine.rails.signing import signer
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def install(name: str) -> None:
 
 
 def send_before_commit() -> None:
-    """Hand over inside the transaction that takes the nonce, and wait there for an answer."""
+    """Hand over inside the transaction that takes the nonce, and keep it when that ends well."""
     prepare = EvmRail.prepare
 
     def hasty(
@@ -63,6 +63,7 @@ def send_before_commit() -> None:
             told = connected_chain(network).send([one.raw for _, one in signed])
             if any(accepted is None for accepted, _ in told):
                 raise SoftTimeLimitExceeded
+            SignedTransaction.objects.bulk_create(_row(draft, one) for draft, one in signed)
         return answers
 
     _put(EvmRail, "prepare", hasty)
@@ -157,6 +158,18 @@ def _sign(sends: Iterable[tuple[SlotView, int]]) -> list[tuple[Draft, Signed]]:
         Draft(replace(slot, nonce=nonce), 1, SignedKind.TRANSFER, FEES) for slot, nonce in sends
     ]
     return list(zip(drafts, signer().sign([draft.request for draft in drafts]), strict=True))
+
+
+def _row(draft: Draft, signed: Signed) -> SignedTransaction:
+    return SignedTransaction(
+        slot_id=draft.slot.id,
+        number=draft.number,
+        kind=draft.kind,
+        hash=signed.hash,
+        raw=signed.raw,
+        max_fee_wei=draft.fees.max_fee_wei,
+        tip_wei=draft.fees.tip_wei,
+    )
 
 
 def _by(slots: Iterable[SlotView], attribute: str) -> dict[str, list[SlotView]]:
