@@ -50,7 +50,7 @@ def install(name: str) -> None:
 
 
 def send_before_commit() -> None:
-    """Hand over inside the transaction that takes the nonce, and keep it when that ends well."""
+    """Hand over inside the transaction that takes the nonce, and keep what was sent with it."""
     prepare = EvmRail.prepare
 
     def hasty(
