@@ -18,6 +18,7 @@ from eth_utils.conversions import to_bytes
 from engine.rails.base import Outcome, Sighting
 from engine.rails.evm.marks import Mark, note_marks
 from engine.rails.evm.rpc import Call
+from engine.rails.evm.rpc_batch import quantity
 from engine.rails.evm.views import read_slots
 from engine.rails.models import Slot
 from engine.rails.wallets import freeze_wallets
@@ -85,10 +86,11 @@ def _taken(
     votes: dict[int, int] = defaultdict(int)
     for answers in chain.ask_each(calls):
         for place, count in zip(places, answers, strict=True):
-            if not isinstance(count, str):
+            used = quantity(count)
+            if used is None:
                 continue
             for slot in depths[place]:
-                votes[slot.id] += int(count, 16) > slot.nonce
+                votes[slot.id] += used > slot.nonce
     return [slot for slot in slots if votes[slot.id] >= chain.quorum]
 
 
@@ -118,9 +120,10 @@ def _find(chain: Chain, slot: SlotView, deepest: int) -> dict[str, Any] | None:
     while low < high:
         middle = (low + high) // 2
         (count,) = chain.ask([Call("eth_getTransactionCount", [slot.wallet, hex(middle)])])
-        if not isinstance(count, str):
+        used = quantity(count)
+        if used is None:
             return None
-        if int(count, 16) > slot.nonce:
+        if used > slot.nonce:
             high = middle
         else:
             low = middle + 1
@@ -134,8 +137,13 @@ def _find(chain: Chain, slot: SlotView, deepest: int) -> dict[str, Any] | None:
 def _in_block(block: Any, slot: SlotView) -> dict[str, Any] | None:
     """The send at the slot's nonce in a block with whole transactions, if it is there."""
     for sent in (block.get("transactions") or ()) if isinstance(block, dict) else ():
-        if sent["from"].lower() == slot.wallet.lower() and int(sent["nonce"], 16) == slot.nonce:
-            return {name: sent.get(name) for name in ("hash", "to", "value", "input")}
+        if (
+            isinstance(sent, dict)
+            and str(sent.get("from")).lower() == slot.wallet.lower()
+            and quantity(sent.get("nonce")) == slot.nonce
+            and quantity(sent.get("value")) is not None
+        ):
+            return {name: str(sent.get(name)) for name in ("hash", "to", "value", "input")}
     return None
 
 
@@ -144,7 +152,7 @@ def _pays_as_we_do(slot: SlotView, other: Mapping[str, Any]) -> bool:
 
     Any, because a restored database hands out its nonces anew, to other payouts.
     """
-    to, calldata, value = str(other["to"]), str(other["input"]), str(other["value"])
+    to, calldata, value = other["to"], other["input"], other["value"]
     return Slot.objects.filter(
         wallet=slot.wallet_id,
         to_address__iexact=to,

@@ -27,6 +27,7 @@ from engine.rails.evm.chains import connected_chain
 from engine.rails.evm.erc20 import has_transfer
 from engine.rails.evm.marks import Mark, note_marks
 from engine.rails.evm.rpc import Call
+from engine.rails.evm.rpc_batch import quantity
 from engine.rails.evm.views import read_slots
 from engine.rails.models import ChainHead, SignedKind, SlotKind
 from engine.rails.networks import NETWORKS
@@ -44,6 +45,8 @@ FAILED = {
     "cancelled": "The transfer was cancelled before the network took it.",
 }
 SUCCESS = "0x1"
+# The year 9999, beyond which there is no datetime.
+SECONDS_MAX = 253_402_300_799
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +128,10 @@ def _ask_for_receipts(chain: Chain, slots: Sequence[SlotView]) -> tuple[int, dic
     seen = {slot.id: Seen() for slot in slots}
     heads = []
     for number, *receipts in chain.ask_each(calls):
-        if not isinstance(number, str):
+        head = quantity(number)
+        if head is None:
             continue
-        heads.append(int(number, 16))
+        heads.append(head)
         for (slot_id, hash_), receipt in zip(asked, receipts, strict=True):
             if is_receipt(receipt, hash_):
                 seen[slot_id].receipts[hash_].append(receipt)
@@ -141,7 +145,8 @@ def is_receipt(answer: Any, hash_: str) -> TypeGuard[Receipt]:
     """Whether a node has answered with the receipt of `hash_` in a block, and all its parts."""
     return (
         isinstance(answer, dict)
-        and all(answer.get(name) for name in ("blockHash", "blockNumber", "status"))
+        and all(answer.get(name) for name in ("blockHash", "status"))
+        and quantity(answer.get("blockNumber")) is not None
         and str(answer.get("transactionHash")).lower() == hash_
     )
 
@@ -151,7 +156,7 @@ def _essence(receipt: Receipt) -> str:
 
     Who lies about a log lies about who was paid, and about gas, about what it cost.
     """
-    parts = ("blockHash", "blockNumber", "status", "gasUsed", "effectiveGasPrice")
+    parts = ("blockHash", "blockNumber", "status", "gasUsed", "effectiveGasPrice", "l1Fee")
     logs = [
         [log.get(name) for name in ("address", "topics", "data")]
         for log in receipt.get("logs") or ()
@@ -192,14 +197,20 @@ def _ask_for_blocks(chain: Chain, seen: dict[int, Seen]) -> dict[int, Block]:
     votes: dict[int, list[Block]] = defaultdict(list)
     for answers in chain.ask_each(calls):
         for number, block in zip(numbers, answers, strict=True):
-            if isinstance(block, dict) and block.get("hash") and block.get("timestamp"):
-                made_at = datetime.fromtimestamp(int(block["timestamp"], 16), UTC)
+            if isinstance(block, dict) and (made_at := _made_at(block)) and block.get("hash"):
                 votes[number].append(Block(block["hash"], made_at))
     return {
         number: blocks[0]
         for number, blocks in votes.items()
         if len(blocks) >= chain.quorum and len(set(blocks)) == 1
     }
+
+
+def _made_at(block: dict[str, Any]) -> datetime | None:
+    seconds = quantity(block.get("timestamp"))
+    if seconds is None or seconds > SECONDS_MAX:
+        return None
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _without_block(slots: Sequence[SlotView], seen: dict[int, Seen]) -> list[SlotView]:
@@ -278,8 +289,7 @@ def _verdict(slot: SlotView, hash_: str, receipt: Receipt) -> tuple[Outcome, str
 def _cost(receipt: Receipt) -> int:
     """Gas, and what a rollup takes for its data on Ethereum (OP Stack's `l1Fee`)."""
     gas, price, data_fee = (
-        int(receipt.get(name) or "0x0", 16)
-        for name in ("gasUsed", "effectiveGasPrice", "l1Fee")
+        quantity(receipt.get(name)) or 0 for name in ("gasUsed", "effectiveGasPrice", "l1Fee")
     )
     return gas * price + data_fee
 

@@ -16,7 +16,8 @@ from eth_utils.conversions import to_hex
 from engine.rails.errors import RailRejected, RailUnavailable
 from engine.rails.evm.chains import connected_chain
 from engine.rails.evm.erc20 import transfer_calldata
-from engine.rails.evm.rpc import Call, RpcRefused
+from engine.rails.evm.rpc import Call, RpcRefused, RpcUnavailable
+from engine.rails.evm.rpc_batch import quantity
 from engine.rails.models import Token, WalletAsset
 
 if TYPE_CHECKING:
@@ -90,7 +91,13 @@ def _simulate(network: str, asset: str, token: Token, orders: Sequence[Order]) -
         place for place, answer in enumerate(answers) if isinstance(answer, RailRejected)
     ]
     if refused:
-        others = _excused(chain, token.address, sender, [orders[place] for place in refused])
+        others: Sequence[RailUnavailable | None]
+        try:
+            others = _excused(
+                chain, token.address, sender, [orders[place] for place in refused]
+            )
+        except RpcUnavailable as error:
+            others = [error] * len(refused)
         for place, excuse in zip(refused, others, strict=True):
             answers[place] = excuse or answers[place]
     return answers
@@ -143,9 +150,9 @@ def _judge(order: Order, told: object, *, gas_max: int) -> Answer:
         return RailRejected(
             "The token refuses to pay this destination.", failure_code="destination_rejected"
         )
-    if not isinstance(told, str):
-        return RailUnavailable(f"The transfer could not be simulated: {told}.")
-    gas = int(told, 16)
+    gas = quantity(told)
+    if gas is None:
+        return RailUnavailable(f"The transfer could not be simulated: {str(told)[:100]}.")
     if gas > gas_max:
         # It would burn all of that, and fail for want of more.
         return RailUnavailable(

@@ -23,6 +23,7 @@ ANSWER_BYTES_MAX = 64 * 1024 * 1024
 # JavaScript's nodes would lose larger ones.
 FIRST_ID_MAX = 2**48
 WORDS_MAX = 300
+QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 SECRET_CHARACTERS = 8
 # A node too busy to answer says so in the place of an answer: it was not asked at all.
 # Alchemy uses the HTTP code, Infura -32005, QuickNode -32007, so the words decide.
@@ -55,6 +56,13 @@ class RpcRefused(Exception):
 
 
 Answer = Any | RpcRefused
+
+
+def quantity(answer: object) -> int | None:
+    """A number as JSON-RPC writes it, "0x1f"; None for whatever else a node may say."""
+    if not isinstance(answer, str) or not QUANTITY.fullmatch(answer):
+        return None
+    return int(answer, 16)
 
 
 class NotAnswered(Exception):

@@ -122,7 +122,9 @@ def test_a_node_that_has_no_old_states_proves_nothing(net, one_lane, unsent, set
     assert is_frozen(one_lane) == ""
 
 
-@pytest.mark.parametrize("block", [None, {}, {"transactions": []}])
+@pytest.mark.parametrize(
+    "block", [None, {}, {"transactions": []}, {"transactions": ["0x1", {"from": None}]}]
+)
 def test_who_used_it_being_unknown_a_person_decides(net, one_lane, unsent, settings, block):
     take_its_nonce(net, one_lane, to=EVM_2, units=5)
     net.mine(DEPTH)

@@ -291,6 +291,7 @@ def test_another_s_log_is_no_word_of_our_token(net, one_lane, order, settings, b
         {"transactionHash": "0x" + "11" * 32},
         {"blockHash": None},
         {"blockNumber": None},
+        {"blockNumber": "soon"},
         {"status": None},
     ],
 )

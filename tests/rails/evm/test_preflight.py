@@ -149,7 +149,7 @@ def test_only_a_revert_is_a_refusal(net, one_lane, order, settings, code, words,
     assert [fate(one) for one in answers] == [wanted, "go"]
 
 
-@pytest.mark.parametrize("answer", [None, {}, 21_000])
+@pytest.mark.parametrize("answer", [None, {}, 21_000, "", "0x", "-0x1", "0x5_0"])
 def test_an_answer_that_is_no_gas_waits(net, one_lane, order, settings, answer):
     with Mirror(net, eth_estimateGas=lambda *_: answer) as mirror:
         settings.RPC_URLS = {"ethereum": (mirror.url,)}
@@ -165,6 +165,16 @@ def test_one_node_s_refusal_is_not_enough_to_give_a_payout_up(net, one_lane, ord
 
     with Mirror(net, eth_estimateGas=refuse) as liar:
         settings.RPC_URLS = {"ethereum": (liar.url, net.url)}
+        answers = preflight(order(destination=EVM_2), order())
+
+    assert [fate(one) for one in answers] == ["rail", "go"]
+
+
+def test_while_too_few_nodes_answer_only_the_refused_wait(net, one_lane, order, settings):
+    owner_does(net, "blacklist(address)", EVM_2)
+    with Mirror(net) as gone:
+        gone.fault = 500
+        settings.RPC_URLS = {"ethereum": (net.url, gone.url)}
         answers = preflight(order(destination=EVM_2), order())
 
     assert [fate(one) for one in answers] == ["rail", "go"]

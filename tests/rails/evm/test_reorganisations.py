@@ -129,7 +129,10 @@ def test_a_block_that_changes_between_receipt_and_head_is_not_believed(
     assert later.outcome is Outcome.UNKNOWN
 
 
-@pytest.mark.parametrize("block", [None, {}, Refusal(-32000, "header not found")])
+ODD_TIMES = [{"hash": "0x1", "timestamp": odd} for odd in (None, 5, "now", "0x" + "f" * 60)]
+
+
+@pytest.mark.parametrize("block", [None, {}, *ODD_TIMES, Refusal(-32000, "header not found")])
 def test_a_node_that_does_not_have_the_block_is_not_believed(
     net, one_lane, order, settings, block
 ):

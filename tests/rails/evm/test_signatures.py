@@ -107,9 +107,10 @@ def test_two_workers_that_sign_one_slot_store_and_send_one_hash(net, one_lane, o
     assert len(payments(net)) == 1
 
 
-def test_a_frozen_wallet_signs_nothing(net, one_lane, order):
+def test_a_frozen_wallet_signs_nothing(net, one_lane, order, monkeypatch):
     (prepared,) = prepare(order())
     freeze_wallets([one_lane.pk], why="tests")
+    monkeypatch.setattr(KeystoreSigner, "sign", lambda *_: pytest.fail("it was asked to sign"))
 
     (receipt,) = submit(prepared)
 
