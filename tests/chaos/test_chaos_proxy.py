@@ -84,6 +84,13 @@ def test_a_lost_reply_is_lost_after_the_node_has_taken_it(through):
     assert reached == [send(1)]
 
 
+def test_the_first_reply_to_a_send_is_lost_however_seldom_that_is(through):
+    heard, reached = through(ASK, [send(1)], [send(2)], rates={"reply": 1e-9})
+
+    assert [answer is None for answer in heard] == [False, True, False]
+    assert reached == [ASK, send(1), send(2)]
+
+
 def test_a_lost_request_never_gets_there(through):
     heard, reached = through([send(1)], rates={"request": 1.0})
 

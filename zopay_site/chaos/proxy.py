@@ -34,6 +34,8 @@ NAMES = {
     "part": "part lost",
     "delay": "delayed",
 }
+# What befalls the first send that gets so far.
+FIRST = "reply"
 # Requests that only ask are lost less often, or nothing would ever be seen.
 ASKING = 0.15
 # Of what is lost, as much is not even hung up: the caller has to notice by herself.
@@ -50,10 +52,14 @@ class Fates:
     dice: Random
     rates: dict[str, float] = field(default_factory=dict)
     happened: Counter[str] = field(default_factory=Counter)
+    has_begun: bool = False
 
     def happens(self, what: str, *, is_send: bool) -> bool:
         rate = self.rates.get(what, 0.0)
         does = rate > 0 and self.dice.random() < (rate if is_send else rate * ASKING)
+        if what == FIRST and is_send and rate > 0 and not self.has_begun:
+            # Even the shortest run has one of these.
+            does = self.has_begun = True
         self.happened[what] += does
         return does
 
