@@ -197,7 +197,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='momosend',
-            index=models.Index(condition=models.Q(('finished_at__isnull', True)), fields=['account'], name='momo_is_open'),
+            index=models.Index(fields=['account', 'posted_at'], name='momo_send_of_account'),
         ),
         migrations.AddIndex(
             model_name='momosend',

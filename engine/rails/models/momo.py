@@ -119,9 +119,7 @@ class MomoSend(models.Model):
         ordering = ("-id",)
         default_permissions = ("view",)
         indexes = [
-            models.Index(
-                fields=["account"], condition=Q(finished_at__isnull=True), name="momo_is_open"
-            ),
+            models.Index(fields=["account", "posted_at"], name="momo_send_of_account"),
             models.Index(fields=["payout_id"], name="momo_send_of_payout"),
         ]
         constraints = [

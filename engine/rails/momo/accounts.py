@@ -15,7 +15,6 @@ from django.utils import timezone
 from engine.common.secrets import SealBroken, seal, unseal
 from engine.rails.models import MomoAccount, MomoCredentials
 from engine.rails.momo.client import OK, Client, Platform, Silence
-from engine.rails.momo.pace import take_turns
 from engine.rails.operators import CURRENCIES
 
 if TYPE_CHECKING:
@@ -30,12 +29,13 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 BALANCE_SECONDS = 15.0
 # How long a question may take whose answer we can do without.
 QUICK_SECONDS = 5.0
-# What was promised since the operator told us the balance, and may not be in it yet.
+# What was promised since the operator told us the balance, and may not be in it yet,
+# whether or not it has arrived meanwhile.
 PROMISED = """
 SELECT s.account_id, sum(s.units) FROM rails_momosend s
 JOIN rails_momoaccount a ON a.id = s.account_id
-WHERE s.account_id = ANY(%s::bigint[]) AND s.finished_at IS NULL
-  AND (s.posted_at IS NULL OR a.balance_at IS NULL OR s.posted_at > a.balance_at)
+WHERE s.account_id = ANY(%s::bigint[]) AND s.failure_code = ''
+  AND (s.posted_at IS NULL OR s.posted_at > a.balance_at)
 GROUP BY s.account_id
 """
 
@@ -202,9 +202,8 @@ def refresh_balances(accounts: Iterable[MomoAccount]) -> None:
     One that does not answer keeps the balance that it told last.
     """
     oldest = timezone.now() - timedelta(seconds=BALANCE_SECONDS)
-    stale = [one for one in accounts if one.balance_at is None or one.balance_at < oldest]
-    for account in stale:
-        if take_turns(account_id=account.pk, wanted=1, horizon_seconds=0.0):
+    for account in accounts:
+        if account.balance_at is None or account.balance_at < oldest:
             _refresh(account)
 
 

@@ -50,4 +50,4 @@ def take_turns(*, account_id: int, wanted: int, horizon_seconds: float) -> list[
     if row is None:
         return []
     turns, first = row
-    return [first + every * number for number in range(turns)]
+    return [max(0.0, first) + every * number for number in range(turns)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import sleep
 
 from engine.rails.momo import breaker
 from engine.rails.momo.accounts import QUICK_SECONDS, Floats, clients_of
@@ -11,6 +12,10 @@ from engine.rails.momo.pace import take_turns
 from engine.rails.operators import read_msisdn
 
 SHOWN = 1
+# Whether it is active, and who holds it.
+QUESTIONS = 2
+# Somebody waits for the answer: without a turn so soon there is only the prediction.
+HORIZON_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +48,11 @@ def look_up_recipient(*, msisdn: str, network: str, currency: str, livemode: boo
     if fitting:
         credentials = floats.credentials[fitting[0].pk]
         clients = clients_of([credentials], seconds=QUICK_SECONDS)
-        turns = take_turns(account_id=fitting[0].pk, wanted=2, horizon_seconds=1.0)
-        if clients and turns:
+        turns = take_turns(
+            account_id=fitting[0].pk, wanted=QUESTIONS, horizon_seconds=HORIZON_SECONDS
+        )
+        if clients and len(turns) == QUESTIONS:
+            sleep(turns[0])
             is_active, name = _ask(clients[credentials.pk], payee.e164.removeprefix("+"))
     return Recipient(
         msisdn=payee.e164,

@@ -16,6 +16,7 @@ from engine.rails.momo import hints
 from engine.rails.momo.answers import judge
 from engine.rails.momo.client import Answer, Client, Platform, forget_tokens
 from engine.rails.momo.failures import CATALOGUE, REASONS, failure_of_reason
+from engine.rails.momo.sends import claim_posts
 from tests.rails.momo.play import KEY, drive, provision, row
 
 pytestmark = pytest.mark.django_db
@@ -151,6 +152,7 @@ def test_what_was_seen_and_is_gone_is_for_a_person_and_never_posted_again(
 
     assert (sighting.outcome, sighting.needs_person) == (Outcome.UNKNOWN, True)
     assert mtn.state.posts[prepared.reference] == 1
+    assert claim_posts([row(prepared)]) == set()
 
 
 def test_what_is_lost_again_and_again_is_for_a_person(

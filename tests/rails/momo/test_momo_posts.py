@@ -14,6 +14,8 @@ from engine.rails.base import Outcome
 from engine.rails.errors import RailUnavailable
 from engine.rails.models import MomoAccount, MomoCredentials, MomoSend
 from engine.rails.momo.accounts import set_credentials
+from engine.rails.momo.sends import claim_posts
+from tests.meeting import Session
 from tests.rails.momo.play import KEY, connect, posts, provision, row
 
 pytestmark = pytest.mark.django_db
@@ -250,3 +252,34 @@ def test_a_house_that_the_operator_does_not_let_in_makes_payouts_wait(
     (answer,) = rail.preflight([order()])
 
     assert answer.waiting_for == "operator_down"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_who_hand_over_the_same_post_it_once(rail, mtn, account, prepare):
+    batch = [prepare() for _ in range(10)]
+    mtn.state.behaviour.change({"latency_seconds": 0.05})
+
+    workers = [Session(lambda: rail.submit(batch)) for _ in range(3)]
+    receipts = [one for worker in workers for one in worker.wait()]
+
+    assert set(mtn.state.posts.values()) == {1}
+    assert len(mtn.state.posts) == 10
+    assert sum(one.accepted is True for one in receipts) == 10
+
+
+def test_a_worker_that_dies_with_a_post_in_its_hand_leaves_it_as_one_that_may_be_out(
+    rail, mtn, account, prepare, look
+):
+    prepared = prepare()
+    claim_posts([row(prepared)])
+
+    (receipt,) = rail.submit([prepared])
+    assert receipt.evidence == {"said": "sent before, and asked about now"}
+    for _ in range(3):
+        assert look(prepared).outcome is Outcome.UNKNOWN
+    assert posts(mtn, prepared) == 0
+    age_misses(prepared, seconds=901)
+    rail.submit([prepared])
+
+    assert posts(mtn, prepared) == 1
+    assert look(prepared).outcome is Outcome.FINAL
