@@ -38,8 +38,9 @@ FROZEN_SECONDS = 5.0
 UNAVAILABLE_SECONDS = 2.0
 # What only a person can decide is looked at again this often.
 REVIEWED_SECONDS = 60.0
-# Whoever sets a freeze waits for those who are signing, and they for her: once the freeze
-# is committed, nothing is signed that it should have stopped.
+# Whoever sets a freeze waits for those who are taking payouts up, and they for her: once
+# the freeze is committed, none is taken up that it should have stopped. A batch that has
+# passed fence.let_out by then is finished; the next one is not begun.
 LOCK_GUARDS = "LOCK TABLE payouts_freeze, payouts_blockeddestination IN SHARE MODE"
 
 LIVE_ATTEMPTS = """
