@@ -152,6 +152,26 @@ def test_a_log_that_the_chain_does_not_hold_stops_the_search(start, changes):
         find(node)
 
 
+@pytest.mark.parametrize("block", [9, 91])
+def test_a_log_of_a_block_that_was_not_asked_for_stops_the_search(start, block):
+    """It would be found again when its own block is searched, or was before."""
+    node = start()
+    node.answers["eth_getLogs"] = [log(node, block=block)]
+
+    with pytest.raises(NotAgreed):
+        find(node)
+
+
+def test_a_node_that_answers_another_block_stops_the_search(start):
+    node = start({})
+    node.answers["eth_getBlockByNumber"] = lambda _params: node._eth_getBlockByNumber(
+        "latest", False
+    )
+
+    with pytest.raises(NotAgreed):
+        find(node, search=Search(tokens={}, addresses=[]))
+
+
 def test_two_hashes_of_one_block_stop_the_search(start):
     node = start()
     node.answers["eth_getLogs"] = [
