@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
+from django.utils import timezone
 
 from engine.payouts import fence, services
 from engine.payouts.models import BlockedDestination, Freeze, Payout
@@ -34,8 +35,10 @@ logger = structlog.get_logger(__name__)
 
 # While frozen, a payout that was accepted waits; this is how often it asks.
 FROZEN_SECONDS = 5.0
-# What a rail cannot send for now is tried again this soon.
-UNAVAILABLE_SECONDS = 2.0
+# What a rail cannot send for now is tried again this soon, and ever less often: after a
+# quarter of the time that it has waited, so that a crowd asks the nodes no more than it must.
+UNAVAILABLE_SECONDS_MIN, UNAVAILABLE_SECONDS_MAX = 2.0, 30.0
+UNAVAILABLE_SHARE = 0.25
 # What only a person can decide is looked at again this often.
 REVIEWED_SECONDS = 60.0
 # Whoever sets a freeze waits for those who are taking payouts up, and they for her: once
@@ -159,18 +162,30 @@ def _settle_refusals(checked: Sequence[tuple[Payout, Checked]]) -> None:
 
 
 def _let_wait(unavailable: Sequence[tuple[Payout, RailUnavailable]]) -> None:
-    """Nothing was taken and nothing sent: the funds stay held, and it is tried again."""
+    """Nothing was taken and nothing sent: the funds stay held, and it is tried again.
+
+    One that has waited for REVIEW_SECONDS is shown to a person, and tried again all the same.
+    """
     if not unavailable:
         return
     reasons = sorted({error.waiting_for for _, error in unavailable})
     logger.warning("payouts_wait", payouts=len(unavailable), waiting_for=reasons)
+    now = timezone.now()
     services.reschedule(
         [
-            services.Step(
-                payout.id, due_seconds=UNAVAILABLE_SECONDS, waiting_for=error.waiting_for
-            )
+            _wait_step(payout, error, (now - payout.created_at).total_seconds())
             for payout, error in unavailable
         ]
+    )
+
+
+def _wait_step(payout: Payout, error: RailUnavailable, waited: float) -> services.Step:
+    soon = max(waited * UNAVAILABLE_SHARE, UNAVAILABLE_SECONDS_MIN)
+    return services.Step(
+        payout.id,
+        due_seconds=min(soon, UNAVAILABLE_SECONDS_MAX),
+        waiting_for=error.waiting_for,
+        needs_review=waited > settings.REVIEW_SECONDS,
     )
 
 
