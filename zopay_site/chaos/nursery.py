@@ -47,7 +47,7 @@ def main() -> None:
     # The kernel buries them; a worker gets the default back, since it has children too.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     print("ready", flush=True)
-    born: list[int] = []
+    born: dict[int, str | None] = {}
     try:
         for line in sys.stdin:
             pid = os.fork()
@@ -55,11 +55,13 @@ def main() -> None:
                 become_worker(**json.loads(line))
             while os.getsid(pid) != pid:
                 time.sleep(0.001)
-            born.append(pid)
+            born[pid] = children.began(pid)
             print(pid, flush=True)
     finally:
-        for pid in born:
-            children.kill_session(pid)
+        for pid, began in born.items():
+            # A number alone may be somebody else's by now.
+            if began is not None and children.began(pid) == began:
+                children.kill_session(pid)
 
 
 def become_worker(*, name: str, log: str) -> None:

@@ -84,20 +84,22 @@ class Worker:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
+        self._began = children.began(pid)
 
     @property
     def is_alive(self) -> bool:
-        return children.began(self.pid) is not None
+        return self._began is not None and children.began(self.pid) == self._began
 
     def kill(self) -> None:
         """kill -9 to all of its programs at once."""
-        children.kill_session(self.pid)
+        if self.is_alive:
+            children.kill_session(self.pid)
         while self.is_alive:
             time.sleep(0.001)
 
     def kill_children(self) -> None:
         """kill -9 to those of it that run tasks; the worker replaces them by itself."""
-        for pid in children_of(self.pid):
+        for pid in children_of(self.pid) if self.is_alive else []:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
