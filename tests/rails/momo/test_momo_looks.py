@@ -13,7 +13,7 @@ from engine.rails.base import Outcome, Prepared
 from engine.rails.errors import RailUnavailable
 from engine.rails.models import MomoSend
 from engine.rails.momo import hints
-from engine.rails.momo.answers import judge
+from engine.rails.momo.answers import Verdict, judge
 from engine.rails.momo.client import Answer, Client, Platform, forget_tokens
 from engine.rails.momo.failures import CATALOGUE, REASONS, failure_of_reason
 from engine.rails.momo.sends import claim_posts
@@ -130,6 +130,12 @@ def test_another_transfer_under_our_reference_is_for_a_person(told, status, chan
 def test_success_must_say_what_succeeded(told, missing):
     assert told(**{missing: None}).needs_person is True
     assert told(status="FAILED", reason="EXPIRED", **{missing: None}).end == "FAILED"
+
+
+@pytest.mark.parametrize("body", [{}, {"statusCode": 404}, {"code": "NOT_FOUND"}])
+def test_a_404_that_is_not_the_api_s_own_is_no_miss(sent, body):
+    assert judge(row(sent()), Answer(404, body)) == Verdict()
+    assert judge(row(sent()), Answer(404, {"code": "RESOURCE_NOT_FOUND"})).is_missing is True
 
 
 def test_a_status_that_nobody_knows_is_for_a_person(told):

@@ -120,6 +120,22 @@ def test_what_was_promised_since_is_not_promised_again(rail, account, order, pre
     assert second.waiting_for == "liquidity"
 
 
+def test_what_arrived_since_the_balance_was_told_is_not_free_again(
+    rail, preflight, account, prepare, due, mtn
+):
+    MomoAccount.objects.update(balance_units=5000, balance_at=timezone.now())
+    prepared = prepare()
+    rail.submit([prepared])
+    due()
+    rail.look_up([prepared])
+
+    assert row(prepared).finished_at is not None
+    assert preflight(units=1).waiting_for == "liquidity"
+
+    MomoAccount.objects.update(balance_at=timezone.now())
+    assert isinstance(preflight(units=5000), Order)
+
+
 def test_a_balance_is_asked_for_again_when_it_is_old(preflight, account, mtn):
     preflight()
     MomoAccount.objects.update(

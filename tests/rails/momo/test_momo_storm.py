@@ -6,7 +6,9 @@ each time; the quarter of an hour is four seconds, and the operator's minute one
 """
 
 from collections import Counter
+from random import Random
 from time import monotonic, sleep
+from uuid import UUID
 
 import pytest
 from django.db import transaction
@@ -35,6 +37,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 @pytest.fixture
 def storm(mtn, door, settings):
+    # With the payouts' ids these make the references, and those the dice: one story for all.
+    settings.SIGNING_KEYS = ["the-storm-s-own-key-0123456789abcdef0123456789"]
     settings.MOMO_TIMEOUT_SECONDS = 0.5
     settings.MOMO_LOST_SECONDS = 4.0
     settings.MOMO_STATUS_PER_SECOND = 500.0
@@ -46,7 +50,11 @@ def storm(mtn, door, settings):
 def test_every_reference_is_paid_exactly_once_and_every_payout_ends(
     rail, mtn, storm, door, order
 ):
-    orders = [order(units=1000 + number) for number in range(PAYOUTS)]
+    ids = Random(STORM["seed"])
+    orders = [
+        order(payout_id=UUID(int=ids.getrandbits(128), version=4), units=1000 + number)
+        for number in range(PAYOUTS)
+    ]
     with transaction.atomic():
         batch = rail.prepare(orders)
     assert all(isinstance(one, Prepared) for one in batch)
@@ -73,5 +81,5 @@ def test_every_reference_is_paid_exactly_once_and_every_payout_ends(
     assert set(mtn.state.posts) == set(wanted)
     # The storm was one: answers were lost, transfers refused, callbacks lost.
     assert sum(1 for count in mtn.state.posts.values() if count > 1) > PAYOUTS * 0.08
-    assert PAYOUTS * 0.7 < len(mtn.callbacks.made) < PAYOUTS * 0.9
+    assert PAYOUTS * 0.6 < len(mtn.callbacks.made) < PAYOUTS * 0.9
     assert sends.filter(needs_person=True).count() == 0
