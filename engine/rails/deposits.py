@@ -10,13 +10,14 @@ is retired for one with a key, or refused.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from hashlib import sha256
 from itertools import count
 from typing import TYPE_CHECKING
 
 from base58 import b58encode, b58encode_check
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 from eth_utils.address import to_checksum_address
 from nacl.bindings import crypto_core_ed25519_is_valid_point
@@ -24,7 +25,14 @@ from nacl.bindings import crypto_core_ed25519_is_valid_point
 from engine.common.errors import NotFound
 from engine.partners.models import EndUser
 from engine.rails.connections import connected_networks
-from engine.rails.derivation import NoSuchChild, read_account, receiving_address
+from engine.rails.derivation import (
+    PLACES,
+    NoSuchChild,
+    place_of,
+    read_account,
+    receiving_address,
+    steps_of,
+)
 from engine.rails.errors import AssetNotOnNetwork, DepositsUnavailable
 from engine.rails.models import DepositAddress, DepositKey
 from engine.rails.networks import (
@@ -88,7 +96,9 @@ def deposit_address_for(
     external_ref = _external_ref(partner_id, end_user_id, livemode=livemode)
     made = DepositAddress(**wanted, label=label if found is None else found.label)
     if is_derived:
-        made.key = key_of(partner_id=partner_id, end_user_id=end_user_id)
+        made.key = key_of(
+            partner_id=partner_id, end_user_id=end_user_id, external_ref=external_ref
+        )
         made.address = made.key.address
     else:
         made.address = _address(place, _seed(made, external_ref))
@@ -115,36 +125,32 @@ def addresses_told(*, partner_id: UUID, livemode: bool) -> QuerySet[DepositAddre
     return rows.exclude(network__in=nobodys, key__isnull=True) if nobodys else rows
 
 
-def key_of(*, partner_id: UUID, end_user_id: int | None) -> DepositKey:
-    """The owner's key under the account of DEPOSIT_XPUB, at an index that is its alone.
+def key_of(
+    *, partner_id: UUID, end_user_id: int | None, external_ref: str | None
+) -> DepositKey:
+    """The owner's key under the account of DEPOSIT_XPUB, at a place that is its alone.
 
-    After DEPOSIT_XPUB has changed it is a new key, and indexes go on: the old account's
-    keys may be lost, which may be why it was changed. Raises XpubInvalid.
+    The place follows from the owner, so that a house that was restored from a backup names
+    the same address again, and never gives it to somebody else. After DEPOSIT_XPUB has
+    changed it is a new key: the old account's keys may be lost, which may be why it was
+    changed. Raises XpubInvalid.
     """
     account = read_account(settings.DEPOSIT_XPUB).fingerprint.hex()
     wanted = {"partner_id": partner_id, "end_user_id": end_user_id, "account": account}
-    found = DepositKey.objects.filter(**wanted).first()
-    if found is not None:
-        return found
-    index, address = _next_address()
-    # Whoever comes second inserts nothing, and reads what the first one wrote; the index
-    # it took is nobody's.
-    DepositKey.objects.bulk_create(
-        [DepositKey(**wanted, index=index, address=address)], ignore_conflicts=True
-    )
-    return DepositKey.objects.get(**wanted)
-
-
-def _next_address() -> tuple[int, str]:
-    with connection.cursor() as cursor:
-        while True:
-            # A sequence gives no number twice, not even when this is rolled back.
-            cursor.execute("SELECT nextval('rails_depositindex')")
-            index = cursor.fetchone()[0]
-            try:
-                return index, receiving_address(settings.DEPOSIT_XPUB, index)
-            except NoSuchChild:
-                continue
+    index = place_of(settings.DEPOSIT_XPUB, partner_id=partner_id, external_ref=external_ref)
+    while True:
+        found = DepositKey.objects.filter(**wanted).first()
+        if found is not None:
+            return found
+        # Whoever comes second inserts nothing, and reads what the first one wrote. Nobody
+        # reads anything only when another owner has this place, by one chance in 2**62
+        # for each, or when BIP-32 has no key there: then it is the next one.
+        with suppress(NoSuchChild):
+            address = receiving_address(settings.DEPOSIT_XPUB, *steps_of(index))
+            DepositKey.objects.bulk_create(
+                [DepositKey(**wanted, index=index, address=address)], ignore_conflicts=True
+            )
+        index = (index + 1) % PLACES
 
 
 def _may_pretend(network: str) -> bool:

@@ -6,7 +6,8 @@ extended private key, elsewhere, by the same steps.
 
 Source: BIP-32 (github.com/bitcoin/bips, bip-0032.mediawiki), sections "Public parent key →
 public child key", "Serialization format" and "Key identifiers". The account is BIP-44's
-m/44'/60'/0', its receiving addresses are at /0/index.
+m/44'/60'/0', its receiving addresses are at /0/index. Ours are one step further down, at
+/0/a/b: a place is drawn from 62 bits, of which each step holds 31.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import hmac
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256, sha512
+from typing import TYPE_CHECKING
 
 from base58 import b58decode_check, b58encode_check
 from Crypto.Hash import RIPEMD160
@@ -24,6 +26,9 @@ from ecdsa.errors import MalformedPointError  # type: ignore[import-untyped]
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+if TYPE_CHECKING:
+    from uuid import UUID
+
 # "xpub": a public key of Bitcoin's main net, which Ethereum's wallets use as well.
 PUBLIC_VERSION = bytes.fromhex("0488B21E")
 SERIALIZED_BYTES = 78
@@ -31,6 +36,10 @@ SERIALIZED_BYTES = 78
 HARDENED = 2**31
 ACCOUNT_DEPTH = 3
 RECEIVING = 0
+# How many places /0/a/b has; the place `index` is at a, b = divmod(index, HARDENED).
+PLACES = HARDENED**2
+# What an owner's place is drawn from, said first so that nothing else draws the same.
+OWNER = b"zopay deposit key of "
 
 
 class XpubInvalid(ValueError):
@@ -155,12 +164,35 @@ def _receiving(text: str) -> PublicKey:
     return read_account(text).child(RECEIVING)
 
 
-def receiving_address(text: str, index: int) -> str:
-    """The address at /0/`index` of the account whose extended public key is `text`.
+def receiving_address(text: str, *steps: int) -> str:
+    """The address at /0/ and these steps of the account whose extended public key is `text`.
 
-    Raises XpubInvalid and NoSuchChild, and ValueError for an index out of range.
+    Raises XpubInvalid and NoSuchChild, and ValueError for a step out of range.
     """
-    return _receiving(text).child(index).address()
+    key = _receiving(text)
+    for step in steps:
+        key = key.child(step)
+    return key.address()
+
+
+def steps_of(index: int) -> tuple[int, int]:
+    """The two steps that lead to a place. Raises ValueError for one out of range."""
+    if not 0 <= index < PLACES:
+        raise ValueError(f"there is no place {index}")
+    return divmod(index, HARDENED)
+
+
+def place_of(text: str, *, partner_id: UUID, external_ref: str | None) -> int:
+    """The place under the account `text` that belongs to this owner, from 0 to PLACES - 1.
+
+    Without an `external_ref` the owner is the partner's treasury. It follows from nothing
+    but the account and the owner: a house that has forgotten whom it gave an address gives
+    the owner the same one again, and nobody else. Whoever does not know the account cannot
+    look for owners that share a place. Raises XpubInvalid.
+    """
+    owner = b"the treasury" if external_ref is None else b"user " + external_ref.encode()
+    drawn = hmac.digest(read_account(text).chain_code, OWNER + partner_id.bytes + owner, sha256)
+    return int.from_bytes(drawn[:8], "big") % PLACES
 
 
 def _hmac_sha512(key: bytes, message: bytes) -> bytes:

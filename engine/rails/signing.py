@@ -6,8 +6,9 @@ exception or a repr. With a signer on another host (engine.rails.remote_signing)
 on this one at all.
 
 The keys of deposit addresses are called ``deposit/<index>`` and have no files: they are
-derived by BIP-32, at /0/<index>, from the account's key in ``deposits.json``. That file
-has the account's extended public key beside the encrypted key; it is what DEPOSIT_XPUB is.
+derived by BIP-32 from the account's key in ``deposits.json``, at /0/a/b, where index is
+a * 2**31 + b. That file has the account's extended public key beside the encrypted key; it
+is what DEPOSIT_XPUB is.
 """
 
 from __future__ import annotations
@@ -36,10 +37,12 @@ from eth_utils.hexadecimal import decode_hex
 from engine.rails.derivation import (
     ACCOUNT_DEPTH,
     HARDENED,
+    PLACES,
     RECEIVING,
     PublicKey,
     XpubInvalid,
     read_account,
+    steps_of,
 )
 from engine.rails.errors import RailUnavailable
 
@@ -51,7 +54,7 @@ if TYPE_CHECKING:
 # The key's name is a file's name and part of a URL, so it can be neither more nor less.
 KEY_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 DEPOSITS = "deposits"
-DEPOSIT_KEY_NAME = re.compile(r"deposit/(0|[1-9][0-9]{0,9})", re.ASCII)
+DEPOSIT_KEY_NAME = re.compile(r"deposit/(0|[1-9][0-9]{0,18})", re.ASCII)
 # m/44'/60'/0', by BIP-44 and SLIP-44.
 ACCOUNT_PATH = (44, 60, 0)
 QUANTITIES = ("chainId", "nonce", "maxPriorityFeePerGas", "maxFeePerGas", "gas", "value")
@@ -206,19 +209,20 @@ def _point(key: bytes) -> bytes:
 
 
 def _derived(account: LocalAccount, path: Path, index: int) -> LocalAccount:
-    """The key at /0/`index` of the account. Raises SigningUnavailable."""
+    """The key at the place `index` of the account. Raises SigningUnavailable."""
     try:
         public = read_account(str(orjson.loads(path.read_bytes())["xpub"]))
     except (OSError, ValueError, TypeError, KeyError, XpubInvalid):
         public = None
-    if public is None or public.point != _point(bytes(account.key)) or index >= HARDENED:
+    if public is None or public.point != _point(bytes(account.key)) or index >= PLACES:
         raise SigningUnavailable(
             f"The key {DEPOSITS} has no extended public key that fits it, or no child {index}."
             " Restore its file from its backup."
         )
-    chain = derive_child_key(bytes(account.key), public.chain_code, SoftNode(RECEIVING))
-    key, _ = derive_child_key(*chain, SoftNode(index))
-    derived: LocalAccount = Account.from_key(key)
+    node = (bytes(account.key), public.chain_code)
+    for step in (RECEIVING, *steps_of(index)):
+        node = derive_child_key(*node, SoftNode(step))
+    derived: LocalAccount = Account.from_key(node[0])
     return derived
 
 

@@ -61,8 +61,8 @@ def test_derived_keys_fit_the_addresses_that_were_handed_out(words):
     xpub = create_deposit_account(words)
     signer = KeystoreSigner()
 
-    for index in (0, 1, 77, 2**31 - 1):
-        address = receiving_address(xpub, index)
+    for index in (0, 1, 77, 2**31 - 1, 2**31, 2**40 + 5, 2**62 - 1):
+        address = receiving_address(xpub, index // 2**31, index % 2**31)
         assert signer.address_of(f"deposit/{index}") == address
         request = SigningRequest(f"deposit/{index}", FIELDS, sender=address)
         (signed,) = signer.sign([request])
@@ -71,8 +71,8 @@ def test_derived_keys_fit_the_addresses_that_were_handed_out(words):
 
 @pytest.mark.parametrize(
     "name",
-    ["deposit/", "deposit/-1", "deposit/01", "deposit/x", "deposit/1/2", "deposit/4294967296",
-     "deposit/2147483648", "deposit/١", "deposits/1", "../deposit/1"],
+    ["deposit/", "deposit/-1", "deposit/01", "deposit/x", "deposit/1/2", "deposit/4611686018427387904",
+     "deposit/99999999999999999999", "deposit/١", "deposits/1", "../deposit/1"],
 )  # fmt: skip
 def test_there_is_no_other_name_for_a_derived_key(name):
     create_deposit_account()
@@ -94,7 +94,7 @@ def test_an_account_is_never_overwritten():
     with pytest.raises(SigningUnavailable, match="never overwritten"):
         create_deposit_account(WORDS)
 
-    assert KeystoreSigner().address_of("deposit/0") == receiving_address(xpub, 0)
+    assert KeystoreSigner().address_of("deposit/0") == receiving_address(xpub, 0, 0)
 
 
 @pytest.mark.parametrize("xpub", [None, "", XPUB, 7])

@@ -1,5 +1,8 @@
 """Deposit addresses: well formed, the same for ever, and nobody else's."""
 
+import hmac
+from uuid import UUID
+
 import pytest
 from django.core.checks import run_checks
 from django.db import IntegrityError, connection, transaction
@@ -10,7 +13,7 @@ from engine.partners.models import EndUser, Partner
 from engine.rails import deposits
 from engine.rails.addresses import read_address
 from engine.rails.deposits import addresses_told, deposit_address_for
-from engine.rails.derivation import NoSuchChild, read_account, receiving_address
+from engine.rails.derivation import NoSuchChild, place_of, read_account, receiving_address
 from engine.rails.errors import (
     AssetNotOnNetwork,
     AssetUnknown,
@@ -185,7 +188,7 @@ def test_a_live_address_is_derived_from_the_extended_public_key(ask_live, xpub):
     row = ask_live()
 
     key = row.key
-    assert row.address == key.address == receiving_address(XPUB, key.index)
+    assert row.address == key.address == address_at(XPUB, key)
     assert key.account == read_account(XPUB).fingerprint.hex()
 
 
@@ -224,7 +227,9 @@ def test_test_mode_never_names_a_real_address(ask, xpub, connected):
 
 def make_key_and_test_address(ask):
     row = ask()
-    key = deposits.key_of(partner_id=row.partner_id, end_user_id=row.end_user_id)
+    key = deposits.key_of(
+        partner_id=row.partner_id, end_user_id=row.end_user_id, external_ref="user-1"
+    )
     DepositAddress.objects.create(
         partner_id=row.partner_id,
         livemode=False,
@@ -240,45 +245,98 @@ def test_other_families_have_no_keys_yet(ask_live, xpub):
     assert ask_live(network="solana").key is None
 
 
-def test_a_number_that_was_rolled_back_is_not_given_again(ask_live, xpub):
-    seen = []
-    with transaction.atomic():
-        seen.append(ask_live().key.index)
-        transaction.set_rollback(True)
+def test_a_house_that_has_forgotten_it_gives_an_owner_the_same_address(ask_live, xpub):
+    first, treasury = ask_live(), ask_live(end_user_id=None)
+    forget_addresses()
 
-    assert DepositKey.objects.count() == 0
-    assert ask_live().key.index > seen[0]
+    assert ask_live(end_user_id=None).address == treasury.address
+    assert ask_live().address == first.address != treasury.address
+
+
+def forget_addresses():
+    """As a restore from a backup does."""
+    DepositAddress.objects.all().delete()
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE rails_depositkey DISABLE TRIGGER USER")
+        cursor.execute("DELETE FROM rails_depositkey")
+        cursor.execute("SELECT zopay_test_enable_always('rails_depositkey')")
+
+
+def test_an_owner_s_place_is_drawn_from_the_account_and_its_name():
+    """Worked out once more here: who changes it gives everybody another address."""
+    one = {"partner_id": UUID(int=1), "external_ref": "user-1"}
+    code = read_account(XPUB).chain_code
+    drawn = hmac.digest(code, b"zopay deposit key of " + bytes(15) + b"\1user user-1", "sha256")
+
+    assert place_of(XPUB, **one) == int.from_bytes(drawn[:8], "big") & (2**62 - 1)
+    others = [
+        place_of(OTHER_XPUB, **one),
+        place_of(XPUB, **one | {"external_ref": "user-2"}),
+        place_of(XPUB, **one | {"external_ref": None}),
+        place_of(XPUB, **one | {"external_ref": "the treasury"}),
+        place_of(XPUB, **one | {"partner_id": UUID(int=2)}),
+    ]
+    assert len({place_of(XPUB, **one), *others}) == 6
 
 
 def test_an_invalid_child_is_passed_over(ask_live, xpub, monkeypatch):
     invalid = []
 
-    def first_two_invalid(text, index):
+    def first_two_invalid(text, *steps):
         if len(invalid) < 2:
-            invalid.append(index)
-            raise NoSuchChild(index)
-        return receiving_address(text, index)
+            invalid.append(steps)
+            raise NoSuchChild
+        return receiving_address(text, *steps)
 
     monkeypatch.setattr(deposits, "receiving_address", first_two_invalid)
 
     row = ask_live()
 
-    assert row.key.index == invalid[1] + 1 == invalid[0] + 2
-    assert row.address == receiving_address(XPUB, row.key.index)
+    (a, b), _ = invalid
+    assert invalid[1] == (a, b + 1)
+    assert row.address == receiving_address(XPUB, a, b + 2)
+    assert row.key.index == a * 2**31 + b + 2
 
 
-def test_a_new_extended_key_goes_on_counting_and_leaves_old_rows(ask_live, xpub, settings):
+@pytest.mark.parametrize("taken", [[7], [7, 8], [2**62 - 1, 0]])
+def test_a_place_that_another_owner_has_is_passed_over(
+    ask_live, partner, xpub, monkeypatch, taken
+):
+    for number, index in enumerate(taken):
+        owner = EndUser.objects.create(partner=partner, livemode=True, external_ref=str(number))
+        DepositKey.objects.create(
+            partner=partner,
+            end_user=owner,
+            index=index,
+            account="00000000",
+            address=f"0x{number}",
+        )
+    monkeypatch.setattr(deposits, "place_of", lambda *_, **__: taken[0])
+
+    row = ask_live()
+
+    assert row.key.index == (taken[-1] + 1) % 2**62
+    assert row.address == address_at(XPUB, row.key)
+    assert ask_live(network="polygon").key == row.key
+
+
+def test_a_new_extended_key_leaves_old_rows(ask_live, xpub, settings):
     old = ask_live()
     settings.DEPOSIT_XPUB = OTHER_XPUB
 
     assert ask_live().pk == old.pk
     new = ask_live(network="polygon")
 
-    assert new.key.index > old.key.index
-    assert new.address == receiving_address(OTHER_XPUB, new.key.index)
+    assert new.key.index != old.key.index
+    assert new.address == address_at(OTHER_XPUB, new.key)
     assert {new.key.account, old.key.account} == {
         read_account(text).fingerprint.hex() for text in (XPUB, OTHER_XPUB)
     }
+
+
+def address_at(xpub, key):
+    return receiving_address(xpub, key.index >> 31, key.index & (2**31 - 1))
 
 
 @pytest.mark.parametrize(
@@ -357,7 +415,7 @@ def test_an_old_address_without_a_key_is_replaced_by_one_with_a_key(
     new = ask_live(label="other")
 
     assert (ask_live().pk, new.label) == (new.pk, "savings")
-    assert new.address == receiving_address(XPUB, new.key.index) != old.address
+    assert new.address == address_at(XPUB, new.key) != old.address
     old.refresh_from_db()
     assert old.retired_at is not None
     assert list(addresses_told(partner_id=partner.pk, livemode=True)) == [new]

@@ -10,11 +10,13 @@ from eth_keys import keys
 from engine.rails import derivation
 from engine.rails.derivation import (
     HARDENED,
+    PLACES,
     NoSuchChild,
     XpubInvalid,
     read_account,
     read_xpub,
     receiving_address,
+    steps_of,
 )
 
 # BIP-32, test vectors 1 and 2: every step of theirs that a public key can take.
@@ -108,6 +110,21 @@ def test_addresses_are_those_of_the_private_keys(account):
     for index in [*range(40), 1000, HARDENED - 1]:
         key = HDPath(f"m/44'/60'/0'/0/{index}").derive(seed)
         assert receiving_address(account, index) == Account.from_key(key).address
+
+
+def test_an_address_of_two_steps_is_that_of_the_private_key(account):
+    seed = Mnemonic.to_seed(MNEMONIC)
+
+    for index in [0, 1, HARDENED - 1, HARDENED, 5 * HARDENED + 7, PLACES - 1]:
+        first, second = steps_of(index)
+        key = HDPath(f"m/44'/60'/0'/0/{first}/{second}").derive(seed)
+        assert receiving_address(account, first, second) == Account.from_key(key).address
+
+
+@pytest.mark.parametrize("index", [-1, PLACES])
+def test_there_is_no_place_beyond_the_last(index):
+    with pytest.raises(ValueError, match="no place"):
+        steps_of(index)
 
 
 def test_addresses_are_those_that_every_wallet_shows():

@@ -12,16 +12,17 @@ from engine.common.ids import new_id, public_id
 from engine.common.units import UnitsField
 from engine.partners.models import EndUser, Partner
 
-# BIP-32: larger ones are hardened, and need the private key.
-INDEX_MAX = 2**31 - 1
+# Two steps of BIP-32 that are not hardened, 31 bits each: /0/a/b is a * 2**31 + b.
+INDEX_MAX = 2**62 - 1
 
 
 class DepositKey(models.Model):
     """A derived key, of which only the address is known here. Live mode only. For ever.
 
-    `index` is its place under the account whose BIP-32 fingerprint is `account`. Its owner,
-    a user or without one the partner's treasury, has the one address on all EVM networks
-    and for all assets there. An index belongs to one owner, whatever account it is under.
+    `index` is its place under the account whose BIP-32 fingerprint is `account`, drawn from
+    who the owner is (derivation.place_of). Its owner, a user or without one the partner's
+    treasury, has the one address on all EVM networks and for all assets there. An index
+    belongs to one owner, whatever account it is under.
     """
 
     index = models.BigIntegerField(unique=True)
