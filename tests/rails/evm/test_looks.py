@@ -79,6 +79,13 @@ def test_what_waits_is_called_by_its_latest_hash_and_says_the_same_each_time(net
     ] * 3
 
 
+def test_of_two_hashes_that_nodes_hold_the_latest_is_shown(net, bumped, settings):
+    with Mirror(net, eth_getTransactionByHash=lambda params, _: {"hash": params[0]}) as mirror:
+        settings.RPC_URLS = {"ethereum": (mirror.url,)}
+
+        assert look(bumped).reference == hashes_of(bumped)[1]
+
+
 def test_what_nobody_was_sent_is_unknown_and_not_dead(net, one_lane, order):
     (prepared,) = prepare(order())
     net.mine(100)
