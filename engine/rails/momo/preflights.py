@@ -162,10 +162,17 @@ def _inactive(
             questions[place] = (client, _active(orders[place]))
             delays.append(delay)
     for place, answer in ask_together(questions, delays).items():
-        if isinstance(answer, Silence) or answer.status != OK:
-            continue
-        if answer.body.get("result") is False:
+        if says_inactive(answer):
             yield place
+
+
+def says_inactive(answer: Answer | Silence) -> bool:
+    """Whether that is the operator's plain no, and not merely no yes."""
+    return (
+        isinstance(answer, Answer)
+        and answer.status == OK
+        and answer.body.get("result") is False
+    )
 
 
 def _active(order: Order) -> Ask:

@@ -15,6 +15,8 @@ from engine.rails.errors import RailRejected, RailUnavailable
 from engine.rails.models import MomoAccount, MomoPace, MomoSend, OperatorHealth
 from engine.rails.momo import breaker
 from engine.rails.momo.accounts import _units as units_told
+from engine.rails.momo.client import Answer, Silence
+from engine.rails.momo.preflights import says_inactive
 from engine.rails.momo.recipients import look_up_recipient
 from tests.meeting import Session, wait_until_somebody_waits_for_me
 from tests.rails.momo.play import connect, row
@@ -88,6 +90,23 @@ def test_an_operator_that_says_nothing_of_a_payee_rejects_nobody(preflight, acco
     mtn.state.behaviour.change({"is_down": True})
 
     assert isinstance(preflight(destination="+237653456089"), Order)
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_no"),
+    [
+        (Answer(200, {"result": False}), True),
+        (Answer(200, {"result": True}), False),
+        (Answer(200, {"result": None}), False),
+        (Answer(200, {"result": 0}), False),
+        (Answer(200, {}), False),
+        (Answer(404, {"code": "RESOURCE_NOT_FOUND"}), False),
+        (Answer(500, {"result": False}), False),
+        (Silence("hung up", left=True), False),
+    ],
+)
+def test_only_a_plain_no_is_one(answer, is_no):
+    assert says_inactive(answer) is is_no
 
 
 def test_payees_are_asked_about_only_while_there_are_turns_to_spare(
