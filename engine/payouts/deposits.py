@@ -28,6 +28,7 @@ from engine.ledger import accounts
 from engine.ledger.services import move, open_account
 from engine.payouts.funds import credit_deposit, open_holding, open_system_account
 from engine.rails.connections import connected_networks
+from engine.rails.deposits import begin_search
 from engine.rails.depths import largest_depth
 from engine.rails.errors import RailUnavailable
 from engine.rails.models import Arrival, ArrivalState, DepositKey, DepositWatch, Token
@@ -77,7 +78,7 @@ def watch_network(network: str) -> int:
     chain = connected_chain(network)
     head = agreed_head(chain)
     last = head - largest_depth(network) + 1
-    watch = _watch_from(network, head)
+    watch = begin_search(network, head=head)
     if watch.halted_at is not None or watch.next_block > last:
         return 0
     # Only after the head is known: whoever gets an address later is paid in a later block.
@@ -96,16 +97,6 @@ def watch_network(network: str) -> int:
         kept += len(found.transfers)
         watch = moved_on
     return kept
-
-
-def _watch_from(network: str, head: int) -> DepositWatch:
-    """The network's row; when it is new, the search begins at the head of this moment."""
-    watch, is_new = DepositWatch.objects.get_or_create(
-        network=network, defaults={"next_block": head}
-    )
-    if is_new:
-        logger.info("deposits_watched", network=network, next_block=head)
-    return watch
 
 
 def keep(watch: DepositWatch, found: Found) -> DepositWatch | None:

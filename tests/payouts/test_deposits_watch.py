@@ -10,8 +10,10 @@ from engine.payouts import tasks
 from engine.payouts.deposits import watch_deposits
 from engine.payouts.models import Deposit
 from engine.rails.depths import forget_depths
+from engine.rails.errors import DepositsUnavailable
 from engine.rails.evm import transfers_in
 from engine.rails.models import Arrival, DepositWatch, DepthPolicy, Token
+from engine.rails.tasks import watch_chain
 from tests.cast import USDT, footprint
 from tests.payouts.paying_in import (  # noqa: F401 - fixtures among them
     DEPTH,
@@ -172,20 +174,41 @@ def test_everybody_is_credited_their_own(chain, acme, other, user):
     assert (held(user), held(stranger)) == (44, 22)
 
 
-def test_the_search_begins_at_the_head_of_its_first_day(net, settings, acme, user):
+def test_what_arrives_before_the_watcher_s_first_round_is_credited(net, settings, acme, user):
+    """Whoever connected the network has begun the search, so addresses are given at once."""
     settings.DEPOSIT_XPUB = XPUB
-    address = ask_for(acme, user)
     enrich(net, net.token())
-    pay(net, address, 25 * USDT)
-    net.mine()
-
-    watch_deposits()
-    assert DepositWatch.objects.get().next_block == net.number
+    net.mine(2 * DEPTH)
+    pay(net, ask_for(acme, user), 25 * USDT)
     net.mine(DEPTH)
+
+    assert watch_deposits() == 1
+
+    assert held(user) == 25 * USDT
+
+
+def test_no_address_is_given_before_the_search_has_begun(net, settings, acme, user):
+    settings.DEPOSIT_XPUB = XPUB
+    DepositWatch.objects.all().delete()
+    with pytest.raises(DepositsUnavailable):
+        ask_for(acme, user)
+
+    watch_chain("ethereum")
+
+    assert DepositWatch.objects.get().next_block == net.number
+    assert ask_for(acme, user)
+
+
+def test_what_came_before_the_search_a_person_can_have_searched(chain, user, address):
+    pay(chain, address, 25 * USDT)
+    chain.mine()
+    DepositWatch.objects.all().delete()
+    watch_deposits()
+    assert DepositWatch.objects.get().next_block == chain.number
+    chain.mine(DEPTH)
     watch_deposits()
     assert held(user) == 0
 
-    # What came before, an operator can still have searched.
     call_command("resume_deposits", network="ethereum", from_block=0)
     watch_deposits()
     assert held(user) == 25 * USDT

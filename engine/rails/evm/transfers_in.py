@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from eth_utils.address import to_checksum_address
 
+from engine.rails.deposits import begin_search
 from engine.rails.errors import RailUnavailable
+from engine.rails.evm.chains import connected_chain
 from engine.rails.evm.erc20 import TOPICS, TRANSFER_TOPIC, topic_of
 from engine.rails.evm.rpc import Call, RpcRefused
+from engine.rails.models import DepositWatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,6 +113,12 @@ def agreed_head(chain: Chain) -> int:
     if len(heads) < chain.quorum:
         raise NotAgreed(f"Too few nodes of {chain.network} tell their head.")
     return heads[chain.quorum - 1]
+
+
+def see_search_begun(network: str) -> None:
+    """Let the search of a network begin now, unless it has. Raises RailUnavailable."""
+    if not DepositWatch.objects.filter(network=network).exists():
+        begin_search(network, head=agreed_head(connected_chain(network)))
 
 
 def find_transfers(chain: Chain, search: Search, *, first: int, last: int) -> Found:
