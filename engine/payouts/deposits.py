@@ -27,6 +27,7 @@ from django.db.models.functions import Now
 from engine.ledger import accounts
 from engine.ledger.services import move, open_account
 from engine.payouts.funds import credit_deposit, open_holding, open_system_account
+from engine.rails.alarms import tell_operators
 from engine.rails.connections import connected_networks
 from engine.rails.deposits import begin_search
 from engine.rails.depths import largest_depth
@@ -128,6 +129,13 @@ def _halt(row: DepositWatch, found: Found) -> None:
     logger.error("deposits_halted", network=row.network, why=why)
     DepositWatch.objects.filter(pk=row.pk).update(
         halted_at=Now(), halted_why=f"reorganised deeper than the policy: {why}"
+    )
+    tell_operators(
+        subject=f"Zopay searches {row.network} for deposits no more",
+        text=f"{row.network} reorganised deeper than the policy: {why}.\n\nWhat was credited"
+        " may be gone, and nothing more is credited there until a person has looked at the"
+        " last Arrivals in admin, and says bin/manage resume_deposits --network"
+        f" {row.network}.\n",
     )
 
 
