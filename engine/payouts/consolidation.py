@@ -81,7 +81,7 @@ def consolidate(*, network: str, asset: str, units_min: int, is_dry: bool = Fals
     keys = list(
         DepositKey.objects.filter(arrivals__network=network, arrivals__asset=asset)
         .distinct()
-        .order_by("index")
+        .order_by("pk")
     )
     to = done.to.address
     done.sweeps = consolidation.survey(network, asset, keys, to=to, units_min=units_min)
