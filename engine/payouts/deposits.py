@@ -17,7 +17,7 @@ taken back here.
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
@@ -35,7 +35,7 @@ from engine.rails.errors import RailUnavailable
 from engine.rails.models import Arrival, ArrivalState, DepositKey, DepositWatch, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from engine.rails.evm.transfers_in import Found, TransferIn
 
@@ -43,6 +43,9 @@ logger = structlog.get_logger(__name__)
 
 # A round ends before Celery's time limit does it; the next one goes on from there.
 NETWORK_SECONDS_MAX = 10.0
+# So many addresses are named to nodes in each round; of more, a round costs as much as it
+# finds, however many there are.
+KEYS_NAMED_MAX = 2000
 # Only live keys have real addresses.
 LIVE = True
 
@@ -88,7 +91,7 @@ def watch_network(network: str) -> int:
             token.address.lower(): token.asset
             for token in Token.objects.filter(network=network)
         },
-        addresses=list(DepositKey.objects.order_by("index").values_list("address", flat=True)),
+        **_whose(),
     )
     while watch.next_block <= last and monotonic() - began < NETWORK_SECONDS_MAX:
         found = find_transfers(chain, search, first=watch.next_block, last=last)
@@ -98,6 +101,23 @@ def watch_network(network: str) -> int:
         kept += len(found.transfers)
         watch = moved_on
     return kept
+
+
+def _whose() -> dict[str, Any]:
+    """Our addresses, for a search; or who can tell them, once they are too many to name."""
+    addresses = list(
+        DepositKey.objects.order_by("pk").values_list("address", flat=True)[
+            : KEYS_NAMED_MAX + 1
+        ]
+    )
+    if len(addresses) > KEYS_NAMED_MAX:
+        return {"ours_among": _ours_among}
+    return {"addresses": addresses}
+
+
+def _ours_among(addresses: Collection[str]) -> list[str]:
+    keys = DepositKey.objects.filter(address__in=list(addresses))
+    return list(keys.values_list("address", flat=True))
 
 
 def keep(watch: DepositWatch, found: Found) -> DepositWatch | None:

@@ -4,9 +4,12 @@
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from engine.ledger.services import balances
-from engine.payouts import tasks
+from engine.partners.services import see_end_user
+from engine.payouts import deposits, tasks
 from engine.payouts.deposits import watch_deposits
 from engine.payouts.models import Deposit
 from engine.rails.depths import forget_depths
@@ -162,8 +165,6 @@ def test_the_treasury_s_deposit_is_the_partner_s_and_is_seen(chain, acme, user):
 
 
 def test_everybody_is_credited_their_own(chain, acme, other, user):
-    from engine.partners.services import see_end_user
-
     stranger = see_end_user(partner_id=other.pk, livemode=True, external_ref="user-1")
     for owner, each, units in [(acme, user, 11), (other, stranger, 22), (acme, user, 33)]:
         pay(chain, ask_for(owner, each), units)
@@ -228,6 +229,39 @@ def test_beat_s_task_searches(chain, user, address):
     tasks.watch_deposits()
 
     assert held(user) == USDT
+
+
+@pytest.mark.parametrize("named_max", [2, 3])
+def test_many_owners_are_credited_their_own(chain, acme, user, monkeypatch, named_max):
+    """Two are too many to be named to nodes, or just not."""
+    monkeypatch.setattr(deposits, "KEYS_NAMED_MAX", named_max)
+    others = [
+        see_end_user(partner_id=acme.pk, livemode=True, external_ref=f"user-{number}")
+        for number in (2, 3)
+    ]
+    for units, one in enumerate([user, *others], 5):
+        pay(chain, ask_for(acme, one), units)
+    pay(chain, "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", 25 * USDT)
+    chain.mine(DEPTH)
+
+    assert watch_deposits() == 3
+
+    assert [held(one) for one in (user, *others)] == [5, 6, 7]
+
+
+def test_a_round_reads_no_more_keys_than_it_names(chain, acme, user, monkeypatch):
+    monkeypatch.setattr(deposits, "KEYS_NAMED_MAX", 1)
+    for number in range(5):
+        ask_for(
+            acme, see_end_user(partner_id=acme.pk, livemode=True, external_ref=f"u{number}")
+        )
+    chain.mine(DEPTH)
+
+    with CaptureQueriesContext(connection) as asked:
+        watch_deposits()
+
+    (reading,) = [one["sql"] for one in asked if 'FROM "rails_depositkey"' in one["sql"]]
+    assert reading.endswith("LIMIT 2")
 
 
 def test_many_blocks_are_searched_in_pieces(chain, user, address, monkeypatch):
