@@ -122,7 +122,9 @@ def _objection(
             return f"Journal {key} has counted to {position}, the database to {booked}."
         if booked > position + AHEAD_MAX and _has_lost_its_end(home / str(key), booked):
             return f"The database has counted to {booked}, journal {key} to {position}."
-    if sends and not counted and any(at for at, is_lost in rows.values() if not is_lost):
+    sent = any(at for at, is_lost in rows.values() if not is_lost)
+    # Listed again: another worker of a new host may have begun its journal since.
+    if sends and sent and not counted and not journal.folders(home):
         return "Payouts were sent from elsewhere, and this host has no journal."
     return ""
 

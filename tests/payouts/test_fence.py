@@ -107,6 +107,17 @@ def test_a_first_start_needs_no_command(payout):
     assert Journal.objects.exists() is False
 
 
+def test_a_journal_that_another_worker_begins_just_now_is_no_alarm(paid, monkeypatch):
+    """A new host: she lists no journal yet, and reads rows that count already."""
+    listed = journal.folders
+    answers = iter([[]])
+    monkeypatch.setattr(journal, "folders", lambda home: next(answers, listed(home)))
+    fence.forget()
+
+    assert fence.check()
+    assert Fence.objects.count() == 0
+
+
 def test_the_fence_goes_up_once_beside_a_freeze_that_stood(paid):
     Freeze.objects.create(network="", reason="tested")
     older(0)
