@@ -203,6 +203,18 @@ def test_a_move_of_our_own_behind_a_stranger_waits_until_she_is_explained(net, o
     assert slot_of(prepare(order())[0]).nonce == 2
 
 
+def test_a_move_of_our_own_before_a_stranger_leaves_the_lane_in_order(net, one_lane, order):
+    moves_gas(net, one_lane, 0)
+    pays_a_stranger(net, one_lane, 1)
+    net.mine(8)
+
+    assert [one.what for one in recover()] == [name_of(one_lane, 1)]
+
+    one_lane.refresh_from_db()
+    assert (one_lane.next_nonce, Slot.objects.get().nonce) == (1, 0)
+    assert slot_of(prepare(order())[0]).nonce == 1
+
+
 def test_a_stranger_between_sends_of_the_journal_is_found(net, one_lane, order):
     first = sent(order())
     (terms,) = rail().statement.terms_of([first])
