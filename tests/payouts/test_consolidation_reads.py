@@ -72,7 +72,9 @@ def test_what_was_booked_is_not_asked_for_again(chain, paid):
     burned = balances(codes=["network_cost"], asset="ETH", livemode=True)
 
     assert not Slot.objects.filter(booked_at=None).exists()
-    assert consolidation._book_gas("ethereum") == 0
+    with CaptureQueriesContext(connection) as asked:
+        assert consolidation._book_gas("ethereum") == 0
+    assert not any("ledger_movement" in one["sql"] for one in asked)
 
     # As it is after an update from a house that did not note it.
     Slot.objects.update(booked_at=None)
