@@ -201,6 +201,7 @@ def adopt(slot: SlotView, sent: Sent | None) -> dict[str, Any] | None:
                 raw=raw,
                 max_fee_wei=int(sent["maxFeePerGas"], 16),
                 tip_wei=int(sent["maxPriorityFeePerGas"], 16),
+                gas_limit=int(sent["gas"], 16),
             )
         ],
         ignore_conflicts=True,
