@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from threading import Thread
 
 from django.core.wsgi import get_wsgi_application
 
@@ -13,4 +14,7 @@ application = get_wsgi_application()
 # execute, if the journals are on this host; workers notice it wherever they are.
 from engine.payouts.fence import check_at_start  # noqa: E402
 
-check_at_start()
+# In a thread, whose database connection is its own and ends with it.
+_check = Thread(target=check_at_start, name="fence")
+_check.start()
+_check.join()
