@@ -75,6 +75,10 @@ class MomoStatement:
             raise CannotRecall(str(error)) from None
         return reference.encode()
 
+    def ahead_of_us(self) -> str:
+        """Operators list nothing for us, so there is nothing to compare with."""
+        return ""
+
     def recover(self, *, explained: Collection[str]) -> list[Difference]:  # noqa: ARG002
         """Operators list nothing for us: they answer only about what we can name."""
         return []
