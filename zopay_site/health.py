@@ -26,7 +26,9 @@ SELECT coalesce((
        ), 0),
        (SELECT coalesce(array_agg(network ORDER BY network), '{}')
         FROM payouts_freeze WHERE lifted_at IS NULL),
-       EXISTS (SELECT FROM payouts_fence WHERE is_up)
+       EXISTS (SELECT FROM payouts_fence WHERE is_up),
+       (SELECT coalesce(array_agg(network ORDER BY network), '{}')
+        FROM rails_depositwatch WHERE halted_at IS NOT NULL)
 """
 
 
@@ -40,7 +42,8 @@ def alive(_request: HttpRequest) -> JsonResponse:
 def ready(_request: HttpRequest) -> JsonResponse:
     """200 when payouts can be taken and will be carried out, else 503; either says why.
 
-    A freeze is somebody's decision, not a fault, so it is shown and stays 200.
+    A freeze is somebody's decision, not a fault, so it is shown and stays 200; so is a
+    network whose deposits wait for a person, since payouts do not.
     """
     database = _ask_database()
     checks: dict[str, Any] = {
@@ -51,10 +54,12 @@ def ready(_request: HttpRequest) -> JsonResponse:
         "frozen": None,
         # The database is older than what was sent: see docs/restoring.md.
         "restored": None,
+        # Networks that are searched for deposits no more: see docs/evm.md.
+        "deposits_halted": None,
     }
     is_on_time = False
     if database is not None:
-        lag, frozen, checks["restored"] = database
+        lag, frozen, checks["restored"], checks["deposits_halted"] = database
         is_on_time = lag <= settings.READY_LAG_SECONDS_MAX
         checks["oldest_due_seconds"] = round(lag, 1)
         checks["frozen"] = [network or "everything" for network in frozen]
@@ -63,15 +68,15 @@ def ready(_request: HttpRequest) -> JsonResponse:
     return _json({"status": word} | checks, status=200 if is_ready else 503)
 
 
-def _ask_database() -> tuple[float, list[str], bool] | None:
-    """How long the oldest due payout has waited, what is frozen, and whether a restore fence
-    is up; None if unanswered.
+def _ask_database() -> tuple[float, list[str], bool, list[str]] | None:
+    """How long the oldest due payout has waited, what is frozen, whether a restore fence is
+    up, and where deposits are not searched for; None if unanswered.
     """
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL statement_timeout = '1s'")
             cursor.execute(LAG_AND_FREEZES)
-            row: tuple[float, list[str], bool] = cursor.fetchone()
+            row: tuple[float, list[str], bool, list[str]] = cursor.fetchone()
     except DatabaseError:
         # A connection that broke would answer the next question the same way.
         connection.close_if_unusable_or_obsolete()

@@ -81,7 +81,7 @@ def consolidate(*, network: str, asset: str, units_min: int, is_dry: bool = Fals
     keys = list(
         DepositKey.objects.filter(arrivals__network=network, arrivals__asset=asset)
         .distinct()
-        .order_by("index")
+        .order_by("pk")
     )
     to = done.to.address
     done.sweeps = consolidation.survey(network, asset, keys, to=to, units_min=units_min)
@@ -129,7 +129,9 @@ def drive_all() -> None:
 def may_send(network: str) -> bool:
     """Whether neither the restore fence nor an operator's freeze stands in the way."""
     frozen = Freeze.objects.filter(lifted_at__isnull=True, network__in=["", network])
-    return fence.check() and not frozen.exists()
+    # Without a journal here, as on an operator's own host, the fence still counts: sweeps are
+    # in no journal, so that host need have none.
+    return fence.check(sends=False) and not frozen.exists()
 
 
 def _open(network: str) -> int:

@@ -8,6 +8,7 @@ does not change: the network fee of the quote was earned, this is what it cost.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import structlog
@@ -88,13 +89,13 @@ def _without_known(wanted: dict[str, NetworkCost]) -> list[NetworkCost]:
 
 
 def _moves(costs: Iterable[NetworkCost]) -> list[Move]:
+    # Asked once for each batch, not once for each transaction.
+    system = cache(open_system_account)
     return [
         Move(
             reference=cost.reference,
-            debit=open_system_account(accounts.network_cost(), cost.asset, cost.livemode),
-            credit=open_system_account(
-                accounts.custody(cost.network), cost.asset, cost.livemode
-            ),
+            debit=system(accounts.network_cost(), cost.asset, cost.livemode),
+            credit=system(accounts.custody(cost.network), cost.asset, cost.livemode),
             units=cost.units,
         )
         for cost in costs

@@ -17,7 +17,7 @@ taken back here.
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
@@ -27,13 +27,15 @@ from django.db.models.functions import Now
 from engine.ledger import accounts
 from engine.ledger.services import move, open_account
 from engine.payouts.funds import credit_deposit, open_holding, open_system_account
+from engine.rails.alarms import tell_operators
 from engine.rails.connections import connected_networks
+from engine.rails.deposits import begin_search
 from engine.rails.depths import largest_depth
 from engine.rails.errors import RailUnavailable
 from engine.rails.models import Arrival, ArrivalState, DepositKey, DepositWatch, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from engine.rails.evm.transfers_in import Found, TransferIn
 
@@ -41,6 +43,9 @@ logger = structlog.get_logger(__name__)
 
 # A round ends before Celery's time limit does it; the next one goes on from there.
 NETWORK_SECONDS_MAX = 10.0
+# So many addresses are named to nodes in each round; of more, a round costs as much as it
+# finds, however many there are.
+KEYS_NAMED_MAX = 2000
 # Only live keys have real addresses.
 LIVE = True
 
@@ -77,7 +82,7 @@ def watch_network(network: str) -> int:
     chain = connected_chain(network)
     head = agreed_head(chain)
     last = head - largest_depth(network) + 1
-    watch = _watch_from(network, head)
+    watch = begin_search(network, head=head)
     if watch.halted_at is not None or watch.next_block > last:
         return 0
     # Only after the head is known: whoever gets an address later is paid in a later block.
@@ -86,7 +91,7 @@ def watch_network(network: str) -> int:
             token.address.lower(): token.asset
             for token in Token.objects.filter(network=network)
         },
-        addresses=list(DepositKey.objects.order_by("index").values_list("address", flat=True)),
+        **_whose(),
     )
     while watch.next_block <= last and monotonic() - began < NETWORK_SECONDS_MAX:
         found = find_transfers(chain, search, first=watch.next_block, last=last)
@@ -98,14 +103,21 @@ def watch_network(network: str) -> int:
     return kept
 
 
-def _watch_from(network: str, head: int) -> DepositWatch:
-    """The network's row; when it is new, the search begins at the head of this moment."""
-    watch, is_new = DepositWatch.objects.get_or_create(
-        network=network, defaults={"next_block": head}
+def _whose() -> dict[str, Any]:
+    """Our addresses, for a search; or who can tell them, once they are too many to name."""
+    addresses = list(
+        DepositKey.objects.order_by("pk").values_list("address", flat=True)[
+            : KEYS_NAMED_MAX + 1
+        ]
     )
-    if is_new:
-        logger.info("deposits_watched", network=network, next_block=head)
-    return watch
+    if len(addresses) > KEYS_NAMED_MAX:
+        return {"ours_among": _ours_among}
+    return {"addresses": addresses}
+
+
+def _ours_among(addresses: Collection[str]) -> list[str]:
+    keys = DepositKey.objects.filter(address__in=list(addresses))
+    return list(keys.values_list("address", flat=True))
 
 
 def keep(watch: DepositWatch, found: Found) -> DepositWatch | None:
@@ -137,6 +149,13 @@ def _halt(row: DepositWatch, found: Found) -> None:
     logger.error("deposits_halted", network=row.network, why=why)
     DepositWatch.objects.filter(pk=row.pk).update(
         halted_at=Now(), halted_why=f"reorganised deeper than the policy: {why}"
+    )
+    tell_operators(
+        subject=f"Zopay searches {row.network} for deposits no more",
+        text=f"{row.network} reorganised deeper than the policy: {why}.\n\nWhat was credited"
+        " may be gone, and nothing more is credited there until a person has looked at the"
+        " last Arrivals in admin, and says bin/manage resume_deposits --network"
+        f" {row.network}.\n",
     )
 
 

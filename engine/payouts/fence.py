@@ -12,6 +12,7 @@ import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import structlog
 from django.conf import settings
@@ -25,7 +26,8 @@ from engine.rails.errors import RailUnavailable
 from engine.rails.statements import statement_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from engine.payouts.sending import Sent
@@ -33,10 +35,14 @@ if TYPE_CHECKING:
 logger = structlog.get_logger(__name__)
 
 LINES = (Path(__file__).parent / "sql" / "journal_lines.sql").read_text()
-# Both in one look: whether a fence is up, and where the row of our journal stands.
+# All in one look: whether a fence is up, the number that the table got when it was made,
+# which a restore makes anew, and where every journal's row stands.
 STANDING = """
-SELECT EXISTS (SELECT FROM payouts_fence WHERE is_up),
-       (SELECT position FROM payouts_journal WHERE id = %s)
+SELECT house.is_up, house.made_as, j.id, j.position, j.is_lost
+FROM (
+    SELECT EXISTS (SELECT FROM payouts_fence WHERE is_up) AS is_up,
+           'payouts_fence'::regclass::oid::bigint AS made_as
+) house LEFT JOIN payouts_journal j ON true
 """
 PUT_UP = """
 INSERT INTO payouts_fence (why, is_up, taken_down_by, seconded_by) VALUES (%s, true, '', '')
@@ -48,9 +54,13 @@ DEPOSITS_LEAPT = 1_000_000
 # How far a row may be ahead of its files: the batch that a dying worker did not write.
 AHEAD_MAX = 1
 # What this process has written down lately; asking a rail in vain must not fill the disk.
+# By all that names a send: after a restore its number may be another's.
 REMEMBERED_MAX = 100_000
-_kept: dict[int, None] = {}
-_agreed: set[str] = set()
+_kept: dict[tuple[UUID, str, datetime], None] = {}
+# The rails whose outside is not ahead of the database at the other end of a connection.
+# Another connection may lead to another database.
+_agreed: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+_made_as: dict[int, int] = {}
 
 
 class NotReconciled(Exception):
@@ -60,6 +70,11 @@ class NotReconciled(Exception):
 def forget() -> None:
     """Know as little of journals as a new process does."""
     journal.forget()
+    _made_as.clear()
+    _believe_nothing()
+
+
+def _believe_nothing() -> None:
     _kept.clear()
     _agreed.clear()
 
@@ -67,45 +82,60 @@ def forget() -> None:
 def check(*, sends: bool = True) -> bool:
     """Whether this database is the one that all journals of this host were written for.
 
-    Puts up the fence when it is not. One indexed read while all is well. `sends` is false
-    for who will never send anything and so may have no journal here, such as a web host.
+    Puts up the fence when it is not. One small query and a look at the size of each
+    journal's newest file, ours or not: a worker that was idle since the backup finds her
+    own journal in order. `sends` is false for who hands nothing to rails and so may have
+    no journal here, such as a web host.
     """
-    ours = journal.writer()
+    # In this order: workers go on while we look, raising the row before they write.
+    home: Path = settings.JOURNAL_DIR
+    counted = {key: journal.last_position(path) for key, path in journal.folders(home)}
     with connection.cursor() as cursor:
-        cursor.execute(STANDING, [None if ours is None else ours.id])
-        is_up, position = cursor.fetchone()
+        cursor.execute(STANDING)
+        standing = cursor.fetchall()
+    is_up, made_as = standing[0][:2]
+    if _made_as.setdefault(os.getpid(), made_as) != made_as:
+        # Restored under our own connection, as pg_restore --clean does.
+        _made_as[os.getpid()] = made_as
+        _believe_nothing()
     if is_up:
         return False
-    if ours is not None and position == ours.position:
-        return True
-    why = _objection(sends=sends)
+    rows = {key: (position, is_lost) for _, _, key, position, is_lost in standing if key}
+    why = _objection(home, counted, rows, sends=sends)
     if why:
         put_up(why)
     return not why
 
 
-def _objection(*, sends: bool) -> str:
+def _objection(
+    home: Path,
+    counted: Mapping[UUID, int],
+    rows: Mapping[UUID, tuple[int, bool]],
+    *,
+    sends: bool,
+) -> str:
     """Why the database and the journals of this host do not belong together, if so."""
-    home: Path = settings.JOURNAL_DIR
-    # In this order: workers go on while we look, raising the row before they write.
-    counted = {key: journal.last_position(path) for key, path in journal.folders(home)}
-    rows: dict[UUID, int] = dict(
-        Journal.objects.filter(is_lost=False).values_list("id", "position")
-    )
-    lost = set(Journal.objects.filter(is_lost=True).values_list("id", flat=True))
-    counted_since = {key: journal.last_position(path) for key, path in journal.folders(home)}
     for key, position in counted.items():
-        if key in lost:
-            continue
         if key not in rows:
             return f"The database does not know journal {key} of this host."
-        if position > rows[key]:
-            return f"Journal {key} has counted to {position}, the database to {rows[key]}."
-        if rows[key] > counted_since[key] + AHEAD_MAX:
-            return f"The database has counted to {rows[key]}, journal {key} to {position}."
-    if sends and not counted and any(rows.values()):
+        booked, is_lost = rows[key]
+        if is_lost:
+            continue
+        if position > booked:
+            return f"Journal {key} has counted to {position}, the database to {booked}."
+        if booked > position + AHEAD_MAX and _has_lost_its_end(home / str(key), booked):
+            return f"The database has counted to {booked}, journal {key} to {position}."
+    if sends and not counted and any(at for at, is_lost in rows.values() if not is_lost):
         return "Payouts were sent from elsewhere, and this host has no journal."
     return ""
+
+
+def _has_lost_its_end(folder: Path, booked: int) -> bool:
+    """Whether its files still say less than the row, now that who writes it went on.
+
+    A folder without any file says nothing: somebody deleted them all, as old as they were.
+    """
+    return bool(journal.files(folder)) and booked > journal.last_position(folder) + AHEAD_MAX
 
 
 def check_at_start() -> None:
@@ -130,6 +160,8 @@ def put_up(why: str) -> None:
             [Freeze(network="", reason="restored: run manage.py reconcile")],
             ignore_conflicts=True,
         )
+    # What was learnt from another database is worth nothing.
+    _believe_nothing()
     logger.critical("restore_fence_is_up", why=why)
 
 
@@ -146,7 +178,7 @@ def let_out(due: Sequence[Sent]) -> list[Sent]:
     )
     free = [one for one in due if not frozen & {"", one.from_network, one.to_network}]
     free = _on_rails_that_agree(free)
-    fresh = _fresh([one.attempt_id for one in free if one.attempt_id not in _kept])
+    fresh = _fresh([one.attempt_id for one in free if _name(one) not in _kept])
     if not fresh:
         return free
     try:
@@ -157,17 +189,24 @@ def let_out(due: Sequence[Sent]) -> list[Sent]:
     except journal.JournalOfAnotherDatabase as error:
         put_up(f"The database was exchanged under a worker: {error}.")
         return []
-    _remember(fresh)
+    _remember(_name(one) for one in free if one.attempt_id in fresh)
     return free
+
+
+def _name(one: Sent) -> tuple[UUID, str, datetime]:
+    return one.payout_id, one.prepared.reference, one.created_at
 
 
 def _on_rails_that_agree(due: Sequence[Sent]) -> list[Sent]:
     """Those on rails whose outside has not sent more for us than we know of.
 
-    Asked once for each rail by each process, before it hands over anything: when the
-    journals are lost together with the database, only the outside can tell.
+    Asked once for each rail over each connection to the database, before anything is
+    handed over: when the journals are lost together with the database, or lie on another
+    host, only the outside can tell.
     """
-    for rail in {one.prepared.rail for one in due} - _agreed:
+    connection.ensure_connection()
+    agreed = _agreed.setdefault(connection.connection, set())
+    for rail in {one.prepared.rail for one in due} - agreed:
         statement = statement_of(rail)
         try:
             why = "" if statement is None else statement.ahead_of_us()
@@ -177,8 +216,8 @@ def _on_rails_that_agree(due: Sequence[Sent]) -> list[Sent]:
         if why:
             put_up(why)
             return []
-        _agreed.add(rail)
-    return [one for one in due if one.prepared.rail in _agreed]
+        agreed.add(rail)
+    return [one for one in due if one.prepared.rail in agreed]
 
 
 def _fresh(attempt_ids: Sequence[int]) -> dict[int, str]:
@@ -206,9 +245,9 @@ def _terms(rail: str, rows: Sequence[Any]) -> list[str]:
     return [json.dumps(terms) for terms in statement.terms_of(batch)]
 
 
-def _remember(attempt_ids: Iterable[int]) -> None:
-    for key in attempt_ids:
-        _kept[key] = None
+def _remember(names: Iterable[tuple[UUID, str, datetime]]) -> None:
+    for name in names:
+        _kept[name] = None
     while len(_kept) > REMEMBERED_MAX:
         _kept.pop(next(iter(_kept)), None)
 

@@ -13,7 +13,7 @@ that is ahead of its row has outlived its database.
 
 There is no secret in it: ids, amounts, destinations, and what a slot was to say, but
 neither keys nor signed bytes. Files may be deleted once they are older than every backup
-that might still be restored.
+that might still be restored, but for each journal's newest: `manage.py prune_journals`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from django.db import connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import date
     from pathlib import Path
 
 RAISE = "UPDATE payouts_journal SET position = %s WHERE id = %s AND position = %s"
@@ -43,6 +44,7 @@ TORN = b'\n{"torn": true}\n'
 CAUGHT_UP = '{"caught_up": true}'
 POSITION = re.compile(rb'\{"position": (\d+)')
 TAIL_BYTES = 1 << 16
+POSITIONS_MAX = 1000
 
 
 class JournalUnavailable(Exception):
@@ -110,6 +112,7 @@ class Writer:
 
 _guard = Lock()
 _writers: dict[int, Writer] = {}
+_positions: dict[Path, tuple[tuple[int, int, int], int | None]] = {}
 
 
 def writer() -> Writer | None:
@@ -124,6 +127,7 @@ def forget() -> None:
         with suppress(OSError):
             os.close(one.lock)
     _writers.clear()
+    _positions.clear()
 
 
 def keep(lines: Sequence[str]) -> None:
@@ -279,18 +283,57 @@ def files(folder: Path) -> list[Path]:
 def last_position(folder: Path) -> int:
     """How far the files of a journal have counted; 0 when nothing was written."""
     for path in reversed(files(folder)):
-        with path.open("rb") as file:
-            end = file.seek(0, os.SEEK_END)
-            tail, start = b"", end
-            while start > 0:
-                step = min(TAIL_BYTES, start)
-                start -= step
-                file.seek(start)
-                tail = file.read(step) + tail
-                position = _last_in(tail, is_whole=start == 0)
-                if position is not None:
-                    return position
+        position = _position_in(path)
+        if position is not None:
+            return position
     return 0
+
+
+def _position_in(path: Path) -> int | None:
+    """The last position in a file, read again only when the file is not as it was."""
+    try:
+        stands = path.stat()
+        as_it_is = (stands.st_ino, stands.st_size, stands.st_mtime_ns)
+        known = _positions.get(path)
+        if known is not None and known[0] == as_it_is:
+            return known[1]
+        position = _read_position(path)
+    except FileNotFoundError:
+        # Pruned while we looked.
+        return None
+    if len(_positions) >= POSITIONS_MAX:
+        _positions.clear()
+    _positions[path] = (as_it_is, position)
+    return position
+
+
+def _read_position(path: Path) -> int | None:
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        tail, start = b"", end
+        while start > 0:
+            step = min(TAIL_BYTES, start)
+            start -= step
+            file.seek(start)
+            tail = file.read(step) + tail
+            position = _last_in(tail, is_whole=start == 0)
+            if position is not None:
+                return position
+    return None
+
+
+def prune(home: Path, *, before: date) -> list[Path]:
+    """Delete the files of days before that one, and return which.
+
+    Every journal keeps its newest file, however old: that one says how far it counted.
+    """
+    gone = []
+    for _, folder in folders(home):
+        for path in files(folder)[:-1]:
+            if path.stem < before.isoformat():
+                path.unlink(missing_ok=True)
+                gone.append(path)
+    return gone
 
 
 def _last_in(tail: bytes, *, is_whole: bool) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 
 from engine.common.errors import AmountInvalid
 from engine.common.ids import new_id, parse_public_id
-from engine.common.secrets import sign
+from engine.common.secrets import is_signed, sign
 from engine.common.units import format_units, format_usd
 from engine.payouts.doors import door_named
 from engine.payouts.errors import AmountTooSmall, ExternalRefUnknown, RouteUnavailable
@@ -219,9 +219,21 @@ def sign_quote(quote: Quote) -> str:
     A test quote's signature covers what names the request alone, since its terms may be
     refreshed until it is executed while its id must stay.
     """
+    return urlsafe_b64encode(sign("quote", _signed_terms(quote))).decode().rstrip("=")
+
+
+def is_signed_quote(quote: Quote) -> bool:
+    """Whether its signature is ours, under any of SIGNING_KEYS, and for its terms."""
+    try:
+        signature = urlsafe_b64decode(f"{quote.signature}=")
+    except ValueError:
+        return False
+    return is_signed("quote", _signed_terms(quote), signature)
+
+
+def _signed_terms(quote: Quote) -> bytes:
     names = SIGNED_TERMS if quote.livemode else ("id", "partner_id", "payout_id")
-    terms = orjson.dumps([str(getattr(quote, name)) for name in names])
-    return urlsafe_b64encode(sign("quote", terms)).decode().rstrip("=")
+    return orjson.dumps([str(getattr(quote, name)) for name in names])
 
 
 def parse_quote_id(text: str) -> tuple[UUID, str] | None:

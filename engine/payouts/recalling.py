@@ -4,6 +4,10 @@ One database transaction for each payout. Whatever is there already is left as i
 that doing it again changes nothing. The payout goes the way it went the first time, with
 the same movements under the same references, as far as the journal can prove: a leg that
 has a successor has arrived. What became of the last send is left for a look-up to say.
+
+A journal is a file on a disk, and whoever can write there must not be paid by us. So a
+quote comes back only with our own signature, a payout only with its quote's terms, and a
+send only when it says what its payout asks for.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -24,6 +29,8 @@ from engine.payouts import sending, services
 from engine.payouts.floats import open_float
 from engine.payouts.funds import open_holding
 from engine.payouts.models import BreakKind, Payout, PayoutEvent, Quote
+from engine.payouts.models.payouts import Terms
+from engine.payouts.quotes import SIGNED_TERMS, is_signed_quote
 from engine.payouts.states import FINAL, Status
 from engine.rails.attempts import close_attempts, open_attempts
 from engine.rails.base import Prepared
@@ -32,6 +39,8 @@ from engine.rails.statements import CannotRecall, statement_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from engine.rails.base import Order
 
 # The columns that the journal and the table both know: one that has come since keeps its
 # default.
@@ -117,6 +126,7 @@ def _insert(line: Line) -> Payout:
     now = timezone.now().isoformat()
     if not Partner.objects.filter(pk=line.payout["partner_id"]).exists():
         raise Broken(BreakKind.PARTNER_UNKNOWN, {"partner": line.payout["partner_id"]})
+    _refuse_unsigned(line)
     terms = _terms_of_today(line)
     _write("payouts_quote", line.quote | terms)
     with connection.cursor() as cursor:
@@ -150,6 +160,22 @@ def _insert(line: Line) -> Payout:
             },
         ) from None
     return payout
+
+
+def _refuse_unsigned(line: Line) -> None:
+    """Raises Broken unless we promised this very payout."""
+    quote = Quote(**{name: line.quote[name] for name in (*SIGNED_TERMS, "signature")})
+    if not is_signed_quote(quote):
+        raise Broken(BreakKind.CANNOT_RECALL, {"why": "the quote bears no signature of ours"})
+    names = [field.attname for field in Terms._meta.fields]
+    differing = [name for name in names if line.payout[name] != line.quote[name]]
+    if differing or (line.payout["id"], line.payout["quote_id"]) != (
+        line.quote["payout_id"], line.quote["id"],
+    ):  # fmt: skip
+        raise Broken(
+            BreakKind.CANNOT_RECALL,
+            {"why": "the payout is not its quote's", "terms": differing},
+        )
 
 
 def _terms_of_today(line: Line) -> dict[str, Any]:
@@ -200,7 +226,7 @@ def _send_again(payout: Payout, line: Line) -> None:
     live = Attempt.objects.filter(payout_id=payout.pk, leg=leg, state=AttemptState.LIVE)
     _close(set(live.values_list("pk", flat=True)), AttemptState.DEAD)
     order = replace(sending.order_for(payout), attempt=number)
-    open_attempts(sends=[(order, _prepared(line))])
+    open_attempts(sends=[(order, _prepared(line, order))])
     if payout.status == Status.PENDING:
         services.advance(Status.SENDING, [services.Step(payout.pk, due_seconds=0)])
         payout.refresh_from_db()
@@ -224,8 +250,12 @@ def _close(attempt_ids: set[int], state: AttemptState) -> None:
     close_attempts(state=state, proofs=dict.fromkeys(attempt_ids, FOLLOWED))
 
 
-def _prepared(line: Line) -> Prepared:
-    sent, statement = line.attempt, statement_of(line.attempt["rail"])
+def _prepared(line: Line, order: Order) -> Prepared:
+    sent = line.attempt
+    if sent["rail"] not in settings.PAYOUT_RAILS:
+        raise Broken(BreakKind.CANNOT_RECALL, {"why": f"there is no rail {sent['rail']}"})
+    _refuse_another_send(line, order)
+    statement = statement_of(sent["rail"])
     if statement is None:
         payload = bytes.fromhex(line.terms["payload"])
     else:
@@ -236,3 +266,29 @@ def _prepared(line: Line) -> Prepared:
         except CannotRecall as error:
             raise Broken(BreakKind.CANNOT_RECALL, {"why": str(error)}) from None
     return Prepared(sent["rail"], sent["network"], sent["reference"], payload)
+
+
+def _refuse_another_send(line: Line, order: Order) -> None:
+    """Raises Broken when the rail's own terms are not what the payout asks for at this leg."""
+    asked = {
+        "payout": order.payout_id.hex,
+        "payout_id": order.payout_id.hex,
+        "leg": str(order.leg),
+        "asset": order.asset,
+        "units": str(order.units),
+        "destination": order.destination,
+        "from_network": order.network,
+        "to_network": order.to_network,
+    }
+    differing = [
+        name
+        for name, wanted in asked.items()
+        if name in line.terms and str(line.terms[name]) != wanted
+    ]
+    if line.attempt["network"] != order.network:
+        differing.append("network")
+    if differing:
+        raise Broken(
+            BreakKind.CANNOT_RECALL,
+            {"why": "the send is not what its payout asks for", "terms": differing},
+        )

@@ -191,12 +191,18 @@ def _read(homes: Sequence[Path], report: Report, say: Say) -> dict[UUID, list[Li
 
 
 def _line(row: dict[str, Any] | None) -> Line | None:
+    """None for a line that is spoilt, or not in the shape that we write."""
+    if row is None:
+        return None
     try:
-        return row and Line(  # type: ignore[return-value] # a line of nothing is None too
+        line = Line(
             row["quote"], row["payout"], row["external_ref"], row["attempt"], row["terms"]
         )
-    except KeyError:
+        # By these it is put where it belongs.
+        is_placed = all(isinstance(part, int) for part in (*line.place, line.payout_id.int))
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
+    return line if is_placed else None
 
 
 def _recall_all(sends: dict[UUID, list[Line]], report: Report, say: Say) -> list[UUID]:
@@ -206,9 +212,10 @@ def _recall_all(sends: dict[UUID, list[Line]], report: Report, say: Say) -> list
             report.recreated += recall(lines)
         except Broken as broken:
             report.found.append(Found(broken.kind, f"pay_{key.hex}", broken.detail))
-        except (IntegrityError, DataError) as error:
-            # Whatever the tables refuse, the other payouts still come back.
-            why = {"why": str(error).partition("\n")[0]}
+        except (IntegrityError, DataError, KeyError, TypeError, ValueError) as error:
+            # Whatever the tables refuse, and whatever is not in the shape that we write,
+            # the other payouts still come back.
+            why = {"why": (str(error) or repr(error)).partition("\n")[0]}
             report.found.append(Found(BreakKind.CANNOT_RECALL, f"pay_{key.hex}", why))
     return list(sends)
 

@@ -1,11 +1,13 @@
 """Addresses to pay in at: one for each user, asset and network, the same for ever.
 
 On EVM networks a live address is derived from DEPOSIT_XPUB: its owner's key, the same on
-all of them and for all assets, is somewhere safe, and no web host has it. All others are
-hashes in the shape of their network, told apart by mode, that nobody has a key for: test
-mode's for ever, live ones only where nothing real can be sent to them by mistake. A house
-that is connected to a chain hands none out (`_may_pretend`), and what it handed out before
-is retired for one with a key, or refused.
+all of them and for all assets, is somewhere safe, and no web host has it. It is handed out
+only once the network is searched for deposits: what arrives before that is not found.
+
+All others are hashes in the shape of their network, told apart by mode, that nobody has a
+key for: test mode's for ever, live ones only where nothing real can be sent to them by
+mistake. A house that is connected to a chain hands none out (`_may_pretend`), and what it
+handed out before is retired for one with a key, or refused.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from hashlib import sha256
 from itertools import count
 from typing import TYPE_CHECKING
 
+import structlog
 from base58 import b58encode, b58encode_check
 from django.conf import settings
 from django.db import transaction
@@ -34,7 +37,7 @@ from engine.rails.derivation import (
     steps_of,
 )
 from engine.rails.errors import AssetNotOnNetwork, DepositsUnavailable
-from engine.rails.models import DepositAddress, DepositKey
+from engine.rails.models import DepositAddress, DepositKey, DepositWatch
 from engine.rails.networks import (
     NETWORKS,
     Family,
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from django.db.models import QuerySet
+
+logger = structlog.get_logger(__name__)
 
 _TRON_VERSION = b"\x41"
 
@@ -68,8 +73,8 @@ def deposit_address_for(
     with a key, since nobody could ever have been paid there.
 
     Raises AssetUnknown, NetworkUnknown, AssetNotOnNetwork, DepositsUnavailable when there
-    could only be an address that nobody has a key for, and NotFound when the user is
-    another partner's or the other mode's.
+    could only be an address that nobody has a key for, or that nobody looks at, and
+    NotFound when the user is another partner's or the other mode's.
     """
     carried, place = asset_named(asset), network_named(network)
     if place.code not in carried.networks:
@@ -86,11 +91,11 @@ def deposit_address_for(
         "network": place.code,
     }
     is_derived = livemode and place.family is Family.EVM and bool(settings.DEPOSIT_XPUB)
+    if livemode and not (is_searched(place.code) if is_derived else _may_pretend(place.code)):
+        raise DepositsUnavailable(network=place.name)
     found = DepositAddress.objects.standing().filter(**wanted).first()
     if found is not None and found.key_id is not None:
         return found
-    if not is_derived and livemode and not _may_pretend(place.code):
-        raise DepositsUnavailable(network=place.name)
     if found is not None and not is_derived:
         return found
     external_ref = _external_ref(partner_id, end_user_id, livemode=livemode)
@@ -151,6 +156,27 @@ def key_of(
                 [DepositKey(**wanted, index=index, address=address)], ignore_conflicts=True
             )
         index = (index + 1) % PLACES
+
+
+def begin_search(network: str, *, head: int) -> DepositWatch:
+    """The network's row; when it is new, the search begins at `head`, the newest block.
+
+    From here on addresses may be handed out: whoever gets one is paid in a later block.
+    """
+    watch, is_new = DepositWatch.objects.get_or_create(
+        network=network, defaults={"next_block": head}
+    )
+    if is_new:
+        logger.info("deposits_watched", network=network, next_block=head)
+    return watch
+
+
+def is_searched(network: str) -> bool:
+    """Whether what arrives on this network from now on will be found."""
+    return (
+        network in connected_networks()
+        and DepositWatch.objects.filter(network=network).exists()
+    )
 
 
 def _may_pretend(network: str) -> bool:

@@ -11,8 +11,10 @@ alone, that the row is there. What is paid is paid by the second leg, on a rail 
 proof of its own.
 
 Whoever prepares crossings holds one advisory lock until that transaction ends. It is
-taken after any wallet's row (the engine prepares its rails in the order of their names),
-and nothing is waited for while it is held.
+taken after any wallet's row of other rails (the engine prepares its rails in the order of
+their names), and nothing is waited for while it is held. A wallet that is to promise has
+its row locked first, so that nobody takes a slot for the same tokens meanwhile; one that
+is locked already has none to promise just now.
 """
 
 from __future__ import annotations
@@ -39,23 +41,27 @@ PAYING = "evm"
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('rails: house crossings', 0))"
 # What a wallet holds at a block, less what the block cannot have counted yet, less what
 # crossings were promised whose second leg has no attempt so far; and of that, no more than
-# it may still sign away today.
+# it may still sign away today. Two sums and no OR, and no clock that moves while it is read,
+# so that each has its index.
 FREE = """
     SELECT w.id, w.network, a.asset,
-           least(a.balance_units - pending.units, a.ceiling_units - today.units)
+           least(a.balance_units - pending.units - gone.units, a.ceiling_units - today.units)
                - promised.units AS free
     FROM rails_hotwallet w
     JOIN rails_walletasset a ON a.wallet_id = w.id
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(s.units), 0) AS units FROM rails_slot s
         WHERE s.wallet_id = w.id AND s.asset = a.asset
-          AND (s.mined_block > a.balance_block
-               OR s.mined_block IS NULL AND s.closed_at IS NULL)
+          AND s.mined_block IS NULL AND s.closed_at IS NULL
     ) pending
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(s.units), 0) AS units FROM rails_slot s
+        WHERE s.wallet_id = w.id AND s.asset = a.asset AND s.mined_block > a.balance_block
+    ) gone
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(s.units), 0) AS units FROM rails_slot s
         WHERE s.wallet_id = w.id AND s.asset = a.asset AND a.ceiling_units IS NOT NULL
-          AND s.created_at > clock_timestamp() - interval '24 hours'
+          AND s.created_at > statement_timestamp() - interval '24 hours'
     ) today
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(c.units), 0) AS units FROM rails_housecrossing c
@@ -67,6 +73,11 @@ FREE = """
     WHERE w.network = ANY(%s::text[]) AND w.purpose = 'payouts' AND w.is_enabled
       AND w.frozen_at IS NULL AND a.balance_units IS NOT NULL
     ORDER BY w.id
+"""
+# Never waited for: she who holds it may wait for a wallet that we hold.
+LOCK_WALLET = """
+    SELECT id FROM rails_hotwallet
+    WHERE id = %s AND is_enabled AND frozen_at IS NULL FOR UPDATE SKIP LOCKED
 """
 # So that the open ones stay few, whatever the years bring.
 HAND_ON = """
@@ -89,14 +100,39 @@ class Liquidity:
         default_factory=lambda: defaultdict(dict)
     )
 
+    locked: set[int] = field(default_factory=set)
+
     def take(self, order: Order) -> int | None:
         """Promise the order's units from the fullest wallet; None when none has as many."""
+        wallet = self._fullest(order)
+        if wallet is not None:
+            self.free[order.to_network, order.asset][wallet] -= order.units
+        return wallet
+
+    def lock_and_take(self, order: Order) -> int | None:
+        """The same, from a wallet whose row is ours until the transaction ends."""
+        while (wallet := self._fullest(order)) is not None and wallet not in self.locked:
+            self._lock(wallet, order.to_network)
+        return self.take(order)
+
+    def _fullest(self, order: Order) -> int | None:
         wallets = self.free[order.to_network, order.asset]
         wallet = max(wallets, key=lambda key: wallets[key], default=None)
-        if wallet is None or wallets[wallet] < order.units:
-            return None
-        wallets[wallet] -= order.units
-        return wallet
+        return None if wallet is None or wallets[wallet] < order.units else wallet
+
+    def _lock(self, wallet: int, network: str) -> None:
+        """Lock it and count again what it has; or forget that it is there."""
+        with connection.cursor() as cursor:
+            cursor.execute(LOCK_WALLET, [wallet])
+            is_ours = cursor.fetchone() is not None
+        now = _liquidity([network]) if is_ours else Liquidity()
+        for place, wallets in self.free.items():
+            if place[0] == network:
+                wallets.pop(wallet, None)
+                if wallet in now.free[place]:
+                    wallets[wallet] = now.free[place][wallet]
+        if is_ours:
+            self.locked.add(wallet)
 
 
 class HouseRail:
@@ -147,7 +183,7 @@ class HouseRail:
                 HOUSE, order.network, reference, reference.encode()
             )
             if isinstance(answer, Prepared) and reference not in promised:
-                wallet = liquidity.take(order)
+                wallet = liquidity.lock_and_take(order)
                 if wallet is None:
                     answers.append(_no_liquidity(order))
                     continue

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from engine.rails.models import HotWallet, HouseCrossing
+from engine.rails.explorers import HOUSE
+from engine.rails.models import HotWallet, HouseCrossing, WalletPurpose
 from engine.rails.statements import CannotRecall
 
 if TYPE_CHECKING:
@@ -24,10 +25,21 @@ class HouseStatement:
         return [_terms(rows[one.reference]) for one in batch]
 
     def recall(self, *, network: str, reference: str, terms: dict[str, Any]) -> bytes:
-        """Promise it again under the same reference. Raises CannotRecall."""
-        del network
+        """Promise it again under the same reference. Raises CannotRecall.
+
+        Only what prepare would have written: a crossing of this payout out of `network`.
+        """
+        if (
+            reference.rpartition(":")[0] != f"{HOUSE}:{terms['payout']}"
+            or terms["from_network"] != network
+            or network == terms["to_network"]
+            or int(terms["units"]) <= 0
+        ):
+            raise CannotRecall(f"{reference} is no crossing as we promise them.")
         wallet = HotWallet.objects.filter(
-            network=terms["to_network"], address=terms["wallet"]
+            network=terms["to_network"],
+            address=terms["wallet"],
+            purpose=WalletPurpose.PAYOUTS,
         ).first()
         if wallet is None:
             raise CannotRecall(f"There is no wallet {terms['wallet']}.")

@@ -171,7 +171,6 @@ def _country(number: PhoneNumber) -> str:
 def _operator(e164: str, country: str) -> str:
     """Predict it: our prefixes, then the carrier tables."""
     import phonenumbers
-    from phonenumbers import carrier
 
     number = phonenumbers.parse(e164)
     national = phonenumbers.national_significant_number(number)
@@ -179,5 +178,8 @@ def _operator(e164: str, country: str) -> str:
     for length in range(len(national), 0, -1):
         if national[:length] in prefixes:
             return prefixes[national[:length]]
+    # A second and 40 MB, for those alone whom our own table does not tell.
+    from phonenumbers import carrier
+
     name: str = carrier.name_for_number(number, "en").lower()
     return next((ours for word, ours in CARRIER_WORDS.items() if word in name), name)

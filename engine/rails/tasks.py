@@ -35,6 +35,7 @@ def watch_chain(network: str) -> None:
     # Here, because this module is loaded wherever tasks are named, and web3 is large.
     from engine.rails.evm.heads import watch_head
     from engine.rails.evm.measures import measure
+    from engine.rails.evm.transfers_in import see_search_begun
     from engine.rails.evm.wallet_watch import watch_wallets
 
     try:
@@ -42,6 +43,7 @@ def watch_chain(network: str) -> None:
         if head is not None:
             watch_wallets(head)
             measure(network, number=head.number)
+        see_search_begun(network)
     except RailUnavailable as error:
         logger.warning("chain_away", network=network, error=error.message)
     except Exception:

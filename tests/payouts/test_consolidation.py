@@ -5,6 +5,7 @@
 from io import StringIO
 
 import pytest
+import rlp
 from django.core.management import CommandError, call_command
 
 from engine.ledger.services import balances
@@ -37,6 +38,8 @@ from tests.payouts.sweeping import (  # noqa: F401 - fixtures among them
     settle,
     states,
 )
+from tests.rails.evm.nodes import Refusal
+from tests.rails.evm.play import Mirror
 
 pytestmark = pytest.mark.django_db
 
@@ -61,6 +64,45 @@ def test_tokens_go_to_a_hot_wallet_and_nothing_is_left(chain, paid):
         poorest.address
     }
     assert then.to == poorest
+
+
+class RollUp(Mirror):
+    """Takes Ethereum's part of the fee inside the gas limit, as ArbOS does."""
+
+    part = 900
+
+    def _result(self, call):
+        if call["method"] == "eth_sendRawTransaction":
+            gas = int.from_bytes(rlp.decode(bytes.fromhex(call["params"][0][4:]))[4], "big")
+            if gas < 21_000 + self.part:
+                raise Refusal(-32000, "intrinsic gas too low")
+        answer = super()._result(call)
+        if call["method"] == "eth_estimateGas":
+            return hex(int(answer, 16) + self.part)
+        return answer
+
+
+def test_gas_is_sent_where_a_plain_payment_takes_more_than_on_ethereum(chain, paid, settings):
+    before = in_hot_wallets(chain)
+    with RollUp(chain) as node:
+        settings.RPC_URLS = {"ethereum": (node.url,)}
+
+        run(chain)
+
+    assert in_hot_wallets(chain) == before + 65 * USDT
+    limits = Slot.objects.filter(kind="gas").values_list("gas_limit", flat=True)
+    assert list(limits) == [21_900 * 130 // 100] * 2
+
+
+def test_a_mad_count_of_gas_empties_no_wallet(chain, paid, settings):
+    with Mirror(chain) as sane, RollUp(chain) as mad:
+        mad.part = 10**12
+        settings.RPC_URLS = {"ethereum": (sane.url, mad.url)}
+
+        assert consolidate(**NEEDED).gas_sent == 2
+
+    limits = Slot.objects.filter(kind="gas").values_list("gas_limit", flat=True)
+    assert list(limits) == [1_000_000] * 2
 
 
 def test_a_second_run_moves_nothing(chain, paid):

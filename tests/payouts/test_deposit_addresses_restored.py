@@ -6,7 +6,7 @@ from engine.partners.services import see_end_user
 from engine.payouts import fence
 from engine.payouts.models import Fence
 from tests.payouts.paying_in import ask_for
-from tests.rails.test_deposits import XPUB
+from tests.rails.test_deposits import XPUB, search
 from tests.restoring import Backup
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -15,6 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_an_address_of_after_the_backup_never_becomes_anothers(acme, settings, tmp_path):
     """Nothing was sent since, so that no fence notices."""
     settings.DEPOSIT_XPUB = XPUB
+    search(settings, "ethereum")
     backup = Backup(tmp_path / "dump")
     given = {name: address_of(acme, name) for name in ("alice", "bob")}
 

@@ -117,6 +117,42 @@ def test_a_reorganisation_deeper_than_the_policy_halts_the_network(chain, user, 
     assert held(user) == 25 * USDT
 
 
+def test_operators_are_told_once_that_a_network_is_halted(
+    chain, user, address, settings, mailoutbox, django_capture_on_commit_callbacks
+):
+    settings.OPERATORS_EMAIL = "operators@zopay.example"
+
+    with django_capture_on_commit_callbacks(execute=True):
+        halted(chain, user, address)
+        watch_deposits()
+
+    (mail,) = mailoutbox
+    assert mail.to == ["operators@zopay.example"]
+    assert "ethereum" in mail.subject
+    assert DepositWatch.objects.get().halted_why in mail.body
+
+
+def test_what_replaced_blocks_hold_is_found_once_a_person_lets_it_go_on(chain, user, address):
+    """Between the last common block and the one at which the network was halted."""
+    chain.mine(DEPTH)
+    watch_deposits()
+    snapshot = chain.ask("evm_snapshot")
+    pay(chain, address, 25 * USDT)
+    chain.mine(DEPTH + 3)
+    assert watch_deposits() == 1
+    assert chain.ask("evm_revert", snapshot)
+    pay(chain, address, 7 * USDT)
+    chain.mine(DEPTH + 5)
+    assert watch_deposits() == 0
+    assert DepositWatch.objects.get().halted_at is not None
+
+    call_command("resume_deposits", network="ethereum")
+
+    assert watch_deposits() == 1
+    assert held(user) == 32 * USDT
+    assert watch_deposits() == 0
+
+
 def test_a_halted_network_waits_though_its_chain_has_swung_back(chain, user, address):
     DepositWatch.objects.update(halted_at=timezone.now(), halted_why="a test")
     pay(chain, address, 25 * USDT)

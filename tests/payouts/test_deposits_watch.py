@@ -4,14 +4,19 @@
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from engine.ledger.services import balances
-from engine.payouts import tasks
+from engine.partners.services import see_end_user
+from engine.payouts import deposits, tasks
 from engine.payouts.deposits import watch_deposits
 from engine.payouts.models import Deposit
 from engine.rails.depths import forget_depths
+from engine.rails.errors import DepositsUnavailable
 from engine.rails.evm import transfers_in
 from engine.rails.models import Arrival, DepositWatch, DepthPolicy, Token
+from engine.rails.tasks import watch_chain
 from tests.cast import USDT, footprint
 from tests.payouts.paying_in import (  # noqa: F401 - fixtures among them
     DEPTH,
@@ -160,8 +165,6 @@ def test_the_treasury_s_deposit_is_the_partner_s_and_is_seen(chain, acme, user):
 
 
 def test_everybody_is_credited_their_own(chain, acme, other, user):
-    from engine.partners.services import see_end_user
-
     stranger = see_end_user(partner_id=other.pk, livemode=True, external_ref="user-1")
     for owner, each, units in [(acme, user, 11), (other, stranger, 22), (acme, user, 33)]:
         pay(chain, ask_for(owner, each), units)
@@ -172,20 +175,41 @@ def test_everybody_is_credited_their_own(chain, acme, other, user):
     assert (held(user), held(stranger)) == (44, 22)
 
 
-def test_the_search_begins_at_the_head_of_its_first_day(net, settings, acme, user):
+def test_what_arrives_before_the_watcher_s_first_round_is_credited(net, settings, acme, user):
+    """Whoever connected the network has begun the search, so addresses are given at once."""
     settings.DEPOSIT_XPUB = XPUB
-    address = ask_for(acme, user)
     enrich(net, net.token())
-    pay(net, address, 25 * USDT)
-    net.mine()
-
-    watch_deposits()
-    assert DepositWatch.objects.get().next_block == net.number
+    net.mine(2 * DEPTH)
+    pay(net, ask_for(acme, user), 25 * USDT)
     net.mine(DEPTH)
+
+    assert watch_deposits() == 1
+
+    assert held(user) == 25 * USDT
+
+
+def test_no_address_is_given_before_the_search_has_begun(net, settings, acme, user):
+    settings.DEPOSIT_XPUB = XPUB
+    DepositWatch.objects.all().delete()
+    with pytest.raises(DepositsUnavailable):
+        ask_for(acme, user)
+
+    watch_chain("ethereum")
+
+    assert DepositWatch.objects.get().next_block == net.number
+    assert ask_for(acme, user)
+
+
+def test_what_came_before_the_search_a_person_can_have_searched(chain, user, address):
+    pay(chain, address, 25 * USDT)
+    chain.mine()
+    DepositWatch.objects.all().delete()
+    watch_deposits()
+    assert DepositWatch.objects.get().next_block == chain.number
+    chain.mine(DEPTH)
     watch_deposits()
     assert held(user) == 0
 
-    # What came before, an operator can still have searched.
     call_command("resume_deposits", network="ethereum", from_block=0)
     watch_deposits()
     assert held(user) == 25 * USDT
@@ -205,6 +229,39 @@ def test_beat_s_task_searches(chain, user, address):
     tasks.watch_deposits()
 
     assert held(user) == USDT
+
+
+@pytest.mark.parametrize("named_max", [2, 3])
+def test_many_owners_are_credited_their_own(chain, acme, user, monkeypatch, named_max):
+    """Two are too many to be named to nodes, or just not."""
+    monkeypatch.setattr(deposits, "KEYS_NAMED_MAX", named_max)
+    others = [
+        see_end_user(partner_id=acme.pk, livemode=True, external_ref=f"user-{number}")
+        for number in (2, 3)
+    ]
+    for units, one in enumerate([user, *others], 5):
+        pay(chain, ask_for(acme, one), units)
+    pay(chain, "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", 25 * USDT)
+    chain.mine(DEPTH)
+
+    assert watch_deposits() == 3
+
+    assert [held(one) for one in (user, *others)] == [5, 6, 7]
+
+
+def test_a_round_reads_no_more_keys_than_it_names(chain, acme, user, monkeypatch):
+    monkeypatch.setattr(deposits, "KEYS_NAMED_MAX", 1)
+    for number in range(5):
+        ask_for(
+            acme, see_end_user(partner_id=acme.pk, livemode=True, external_ref=f"u{number}")
+        )
+    chain.mine(DEPTH)
+
+    with CaptureQueriesContext(connection) as asked:
+        watch_deposits()
+
+    (reading,) = [one["sql"] for one in asked if 'FROM "rails_depositkey"' in one["sql"]]
+    assert reading.endswith("LIMIT 2")
 
 
 def test_many_blocks_are_searched_in_pieces(chain, user, address, monkeypatch):

@@ -308,7 +308,7 @@ def test_a_second_attempt_comes_back_and_the_first_stays_dead(backup, pay, journ
 def test_what_the_tables_refuse_is_a_break_and_the_rest_comes_back(backup, pay, journal_file):
     pay(2)
     lines = [json.loads(line) for line in journal_file().read_bytes().splitlines()]
-    lines[1]["attempt"]["network"] = "a network with a name that no column holds"
+    lines[1]["attempt"]["reference"] = "longer than any column holds" * 9
     journal_file().write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     backup.restore()
 

@@ -12,7 +12,7 @@ from engine.common.ids import new_id, parse_public_id
 from engine.partners.models import EndUser, Partner
 from engine.rails import deposits
 from engine.rails.addresses import read_address
-from engine.rails.deposits import addresses_told, deposit_address_for
+from engine.rails.deposits import addresses_told, begin_search, deposit_address_for
 from engine.rails.derivation import NoSuchChild, place_of, read_account, receiving_address
 from engine.rails.errors import (
     AssetNotOnNetwork,
@@ -49,7 +49,16 @@ def ask_live(ask, live_user):
 
 @pytest.fixture
 def xpub(settings):
+    """Addresses may be derived, on every network that could have one."""
     settings.DEPOSIT_XPUB = XPUB
+    search(settings, *EVM)
+
+
+def search(settings, *networks):
+    """Connect these and no others, to a node that nothing in these tests asks."""
+    settings.RPC_URLS = dict.fromkeys(networks, ("http://127.0.0.1:1",))
+    for network in networks:
+        begin_search(network, head=100)
 
 
 @pytest.fixture
@@ -240,7 +249,41 @@ def make_key_and_test_address(ask):
     )
 
 
-def test_other_families_have_no_keys_yet(ask_live, xpub):
+@pytest.mark.parametrize("network", EVM)
+def test_an_address_on_a_network_that_is_not_connected_is_not_given(
+    ask_live, settings, network
+):
+    """Also when it was searched once, and may be again."""
+    settings.DEPOSIT_XPUB = XPUB
+    search(settings, *EVM)
+    settings.RPC_URLS = {
+        other: urls for other, urls in settings.RPC_URLS.items() if other != network
+    }
+
+    with pytest.raises(DepositsUnavailable):
+        ask_live(network=network)
+
+    assert (DepositAddress.objects.count(), DepositKey.objects.count()) == (0, 0)
+
+
+def test_an_address_is_not_given_before_its_network_is_searched(ask_live, settings, connected):
+    settings.DEPOSIT_XPUB = XPUB
+
+    with pytest.raises(DepositsUnavailable):
+        ask_live()
+    assert (DepositAddress.objects.count(), DepositKey.objects.count()) == (0, 0)
+
+    begin_search("ethereum", head=100)
+    assert ask_live().key is not None
+
+
+def test_a_search_begins_once(connected):
+    assert begin_search("ethereum", head=100).next_block == 100
+    assert begin_search("ethereum", head=200).next_block == 100
+
+
+def test_other_families_have_no_keys_yet(ask_live, xpub, settings):
+    settings.RPC_URLS = {}
     assert ask_live(network="tron").key is None
     assert ask_live(network="solana").key is None
 
@@ -411,6 +454,7 @@ def test_an_old_address_without_a_key_is_replaced_by_one_with_a_key(
 ):
     old = ask_live(label="savings")
     settings.DEPOSIT_XPUB = XPUB
+    search(settings, "ethereum")
 
     new = ask_live(label="other")
 
@@ -425,6 +469,7 @@ def test_an_old_address_without_a_key_is_replaced_by_one_with_a_key(
 def test_two_who_replace_an_old_address_at_once_get_the_same_row(ask_live, settings):
     ask_live()
     settings.DEPOSIT_XPUB = XPUB
+    search(settings, "ethereum")
 
     with transaction.atomic():
         first = ask_live()

@@ -2,8 +2,10 @@
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from engine.payouts.models import Freeze, Payout
+from engine.rails.models import DepositWatch
 
 
 def test_the_front_page_says_what_this_is_and_where_to_go(client, db):
@@ -57,6 +59,7 @@ def test_ready_says_what_it_looked_at(client, db):
         "oldest_due_seconds_max": 60,
         "frozen": [],
         "restored": False,
+        "deposits_halted": [],
     }
 
 
@@ -78,6 +81,18 @@ def test_a_freeze_is_shown_without_its_reason_and_is_no_fault(client, db):
     assert response.status_code == 200
     assert response.json()["frozen"] == ["everything", "tron"]
     assert b"stolen" not in response.content
+
+
+def test_a_network_that_is_searched_no_more_is_shown_without_its_reason(client, db):
+    DepositWatch.objects.create(network="base", next_block=1)
+    DepositWatch.objects.create(
+        network="polygon", next_block=1, halted_at=timezone.now(), halted_why="reorganised"
+    )
+    response = client.get("/readyz")
+
+    assert response.status_code == 200
+    assert response.json()["deposits_halted"] == ["polygon"]
+    assert b"reorganised" not in response.content
 
 
 def test_no_broker_is_said_within_seconds(client, db, settings):

@@ -29,7 +29,9 @@ SUSPECT_SECONDS = 1.0
 # No progress for so long, and the next fault comes nevertheless.
 STALLED_SECONDS = 8.0
 # And so soon after that one the one after it, until something moves again.
-HURRIED_SECONDS = 0.5
+HURRIED_SECONDS = 3.0
+# When no fault is left and nothing has moved for so long, there is nothing left to disturb.
+STUCK_SECONDS = 30.0
 # So long the house may go on after its end, should something it knows not come late.
 AFTERMATH_SECONDS = 3.0
 LAST_BLOCKS = 10
@@ -56,6 +58,7 @@ class Game:
         self.door = Door(house.port, house.told["key"])
         self.partners = Partners(self.door, plan.wishes, size=PARTNERS)
         self._waiting = list(reversed(plan.strikes))
+        self._calm_at = plan.calm_at
         self._suspicion = Suspicion(house)
         self._is_found_out = False
         self._suspected_at = time.monotonic()
@@ -82,16 +85,19 @@ class Game:
     # --- While it lasts --------------------------------------------------------------
 
     def _break_things(self) -> None:
-        """Until every fault of the plan has struck."""
-        while self._waiting and not self._is_found_out:
+        """Until every fault of the plan has struck, and so much is done as it says."""
+        while not self._is_found_out:
             now, progress = time.monotonic(), self._look()
             if progress != self._moved:
                 self._moved, self._moved_at = progress, now
-            if progress >= self._waiting[-1].at:
+            resting = now - self._moved_at
+            if self._waiting and progress >= self._waiting[-1].at:
                 self._strike(self._waiting.pop())
-            elif now - self._moved_at > STALLED_SECONDS:
+            elif self._waiting and resting > STALLED_SECONDS:
                 self._moved_at = now - STALLED_SECONDS + HURRIED_SECONDS
                 self._strike(self._waiting.pop())
+            elif not self._waiting and (progress >= self._calm_at or resting > STUCK_SECONDS):
+                return
             time.sleep(LOOK_SECONDS)
 
     def _wait_for_the_end(self) -> None:

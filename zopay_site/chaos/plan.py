@@ -60,15 +60,19 @@ class Strike:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
+    """`calm_at` is the point of progress at which the proxies become honest."""
+
     wishes: tuple[Wish, ...]
     strikes: tuple[Strike, ...]
+    calm_at: int
 
 
 def draw(options: Options) -> Plan:
     """The whole plan of a seed."""
     # One stream each, so that fewer faults do not change who is paid.
     wishes = _wishes(Random(f"wishes {options.seed}"), options.payouts)
-    return Plan(wishes, _strikes(Random(f"strikes {options.seed}"), options))
+    strikes = _strikes(Random(f"strikes {options.seed}"), options)
+    return Plan(wishes, strikes, calm_at=_point(options, TROUBLE[1]))
 
 
 def _wishes(dice: Random, count: int) -> tuple[Wish, ...]:
@@ -96,7 +100,7 @@ def _strikes(dice: Random, options: Options) -> tuple[Strike, ...]:
     counts = {"kill": options.kills} | {
         fault: max(1, round(options.kills * share)) for fault, share in PER_KILL.items()
     }
-    first, last = (round(2 * options.payouts * part) for part in TROUBLE)
+    first, last = (_point(options, part) for part in TROUBLE)
     strikes = [
         Strike(dice.randint(first, last), fault, (dice.random(), dice.random()))
         for fault, count in counts.items()
@@ -104,3 +108,8 @@ def _strikes(dice: Random, options: Options) -> tuple[Strike, ...]:
         for _ in range(count)
     ]
     return tuple(sorted(strikes, key=lambda strike: strike.at))
+
+
+def _point(options: Options, part: float) -> int:
+    """The progress at which so much of the work is done."""
+    return round(2 * options.payouts * part)

@@ -12,7 +12,14 @@ from django.conf import settings
 from django.db import transaction as database
 from django.db.models import Max
 
-from engine.rails.models import DepthPolicy, HotWallet, Token, WalletAsset, WalletPurpose
+from engine.rails.models import (
+    DepositWatch,
+    DepthPolicy,
+    HotWallet,
+    Token,
+    WalletAsset,
+    WalletPurpose,
+)
 from zopay_site.embedded import devnet
 from zopay_site.embedded.chains import LOCAL
 from zopay_site.embedded.jsonrpc import ask
@@ -48,6 +55,7 @@ def settle_on(network: str, url: str) -> None:
         url, network, wallets=[wallet.address for wallet in wallets], known=known
     )
     _write(network, wallets, tokens, is_new=is_new)
+    _begin_search(network)
 
 
 def refuse_if_lost(network: str, url: str, wallets: Sequence[HotWallet]) -> None:
@@ -70,6 +78,16 @@ def _open_deposit_account() -> None:
     from engine.rails import signing  # As below.
 
     signing.create_deposit_account()
+
+
+def _begin_search(network: str) -> None:
+    """Before anybody is told an address there: what comes earlier is not looked for."""
+    if DepositWatch.objects.filter(network=network).exists():
+        return
+    # 56 MB, and needed once in the life of a home.
+    from engine.rails.evm.transfers_in import see_search_begun
+
+    see_search_begun(network)
 
 
 def _wallet(network: str, key_name: str) -> HotWallet:

@@ -53,6 +53,8 @@ KINDS = (SlotKind.GAS, SlotKind.CONSOLIDATION)
 BALANCE_OF = "0x70a08231"
 # A sweep is paid for at twice the base fee; the rest is for when that rises meanwhile.
 TOP_UP_PERCENT = 125
+# No roll-up takes so much for a plain payment; a node that says so is not to empty a wallet.
+GAS_LIMIT_MAX = 1_000_000
 # Payouts go first: sweeps take no more than this part of a wallet's room.
 ROOM_SHARE = 2
 
@@ -269,13 +271,17 @@ def _nonce(chain: Chain, address: str) -> int | None:
 
 
 def take_gas(network: str, sweeps: Sequence[Sweep]) -> int:
-    """Take a hot wallet's nonces to send these addresses gas. Returns how many were taken."""
+    """Take a hot wallet's nonces to send these addresses gas. Returns how many were taken.
+
+    Raises RailUnavailable.
+    """
     wanted = sorted(
         (one for one in sweeps if one.state == "needs gas"), key=lambda one: one.key.index
     )
     if not wanted:
         return 0
     price = wanted[0].fee_wei
+    limits = _gas_limits(connected_chain(network), [one.key.address for one in wanted])
     with transaction.atomic(durable=True):
         # First, as everybody who locks several wallets does it before those of addresses.
         lane = lock_lane(network, tried=[], gas_price=price)
@@ -284,17 +290,40 @@ def take_gas(network: str, sweeps: Sequence[Sweep]) -> int:
         room = lane.room // ROOM_SHARE
         for one in wanted:
             value = divide_up(one.needed_wei * TOP_UP_PERCENT, 100) - one.wei
-            cost = CANCEL_GAS + divide_up(value, price)
+            limit = limits.get(one.key.address)
+            if limit is None:
+                continue
+            cost = limit + divide_up(value, price)
             if len(lane.taken) >= room or lane.gas < cost:
                 break
             if not _is_as_seen(network, one):
                 continue
             lane.gas -= cost
-            lane.taken.append((one.key.index, _gas_send(network, one.key.address, value)))
+            send = _gas_send(network, one.key.address, value, gas_limit=limit)
+            lane.taken.append((one.key.index, send))
         return len(take_slots(lane))
 
 
-def _gas_send(network: str, address: str, value: int) -> Send:
+def _gas_limits(chain: Chain, addresses: Sequence[str]) -> dict[str, int]:
+    """What to allow for a plain payment to each address. Left out when no node tells.
+
+    On roll-ups it is more than Ethereum's 21,000, and more at one hour than at another.
+    Too little is refused, or burned; what is too much is not used. So the highest counts.
+    """
+    calls = [
+        Call("eth_estimateGas", [{"from": address, "to": address, "value": "0x0"}])
+        for address in addresses
+    ]
+    limits: dict[str, int] = {}
+    for address, *answers in zip(addresses, *chain.ask_each(calls), strict=True):
+        most = max(map(_number, answers))
+        if most >= 0:
+            wanted = most * GAS_SPARE_PERCENT // 100
+            limits[address] = min(max(wanted, CANCEL_GAS), GAS_LIMIT_MAX)
+    return limits
+
+
+def _gas_send(network: str, address: str, value: int, *, gas_limit: int) -> Send:
     return Send(
         kind=SlotKind.GAS,
         asset=NETWORKS[network].native,
@@ -302,7 +331,7 @@ def _gas_send(network: str, address: str, value: int) -> Send:
         destination=address,
         to_address=address,
         calldata=b"",
-        gas_limit=CANCEL_GAS,
+        gas_limit=gas_limit,
         value_wei=value,
     )
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     Answer = Order | RailRejected | RailUnavailable
 
+# Less than this no transfer takes (EIP-2028, EIP-2929), whatever a node makes of it: 21,000,
+# its calldata, and two balances to read and to write.
+GAS_MIN = 25_000
 # JSON-RPC has one code for a revert (EIP-1474 as amended by clients); others only say so.
 REVERTED = 3
 
@@ -159,7 +162,8 @@ def _judge(order: Order, told: object, *, gas_max: int) -> Answer:
             f"The transfer would use {gas} gas, more than the token's gas_limit.",
             waiting_for="token",
         )
-    return replace(order, gas=gas)
+    # Whoever counts too little to be true has not counted: then the token's limit holds.
+    return replace(order, gas=gas if gas >= GAS_MIN else 0)
 
 
 def _is_revert(told: object) -> bool:

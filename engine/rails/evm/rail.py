@@ -24,19 +24,24 @@ from engine.rails.base import Receipt
 from engine.rails.errors import RailUnavailable
 from engine.rails.evm import looks, preflights, slots
 from engine.rails.evm.chains import connected_chain
+from engine.rails.evm.gas_limits import count_gas, is_short_of_gas
 from engine.rails.evm.heads import sane_tip
 from engine.rails.evm.rpc import Call
 from engine.rails.evm.signatures import Gas, sign_due
 from engine.rails.evm.statements import EvmStatement
 from engine.rails.evm.views import read_slots
-from engine.rails.signing import SigningUnavailable
+from engine.rails.guards import is_stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from engine.rails.base import Order, Prepared, Sighting
     from engine.rails.errors import RailRejected
+    from engine.rails.evm.rpc import Chain
+    from engine.rails.evm.signatures import Counted
     from engine.rails.evm.views import SlotView
+
+    Told = dict[int, tuple[bool | None, str]]
 
 HEAD = (Call("eth_getBlockByNumber", ["latest", False]), Call("eth_maxPriorityFeePerGas", []))
 
@@ -68,7 +73,7 @@ class EvmRail:
         # Durable: Django refuses to begin inside another database transaction.
         with transaction.atomic(durable=True):
             found = read_slots([int(one.payload) for one in batch])
-        said: dict[int, tuple[bool | None, str]] = {}
+        said: Told = {}
         away: list[RailUnavailable] = []
         by_network: dict[str, list[SlotView]] = defaultdict(list)
         for slot in found.values():
@@ -92,22 +97,35 @@ class EvmRail:
         return looks.look_up_slots([int(one.payload) for one in batch]) if batch else []
 
 
-def submit_on(network: str, waiting: Sequence[SlotView]) -> dict[int, tuple[bool | None, str]]:
+def submit_on(network: str, waiting: Sequence[SlotView]) -> Told:
     """Sign and send on one network. Raises RailUnavailable when nobody could be asked.
 
     Answers by slot id: whether a node has it, and what it said.
     """
     chain = connected_chain(network)
     gas = _parse_gas(network, *chain.ask(HEAD))
-    why = "gas is above our ceiling"
-    try:
-        sign_due(waiting, {network: gas})
-    except SigningUnavailable as error:
-        # What is signed already goes out all the same.
-        why = error.message
-    # Whoever stored first wins, so what is sent is read again.
+    answers = _sign_and_send(chain, gas, waiting, count_gas(chain, waiting))
+    short = [slot.id for slot in waiting if is_short_of_gas(*answers[slot.id])]
+    if short:
+        # At once, since all that is behind it in its lane waits for it.
+        refused = list(read_slots(short).values())
+        counted = count_gas(chain, refused, is_refused=True)
+        answers |= _sign_and_send(chain, gas, refused, counted)
+    return answers
+
+
+def _sign_and_send(
+    chain: Chain, gas: Gas, waiting: Sequence[SlotView], counted: Mapping[int, Counted]
+) -> Told:
+    whys = sign_due(waiting, {chain.network: gas}, counted)
+    # Whoever stored first wins, so what is sent is read again. What is signed already goes
+    # out, whatever the signer says.
     ready = read_slots([slot.id for slot in waiting]).values()
-    answers = {slot.id: _unsent(slot, why) for slot in ready}
+    if is_stopped(chain.network):
+        return {slot.id: _unsent(slot, "the network is frozen") for slot in ready}
+    answers = {
+        slot.id: _unsent(slot, whys.get(slot.id, "gas is above our ceiling")) for slot in ready
+    }
     sends = [(slot, slot.latest.raw) for slot in ready if slot.latest and _is_to_send(slot)]
     told = chain.send([raw for _, raw in sends])
     return answers | {slot.id: one for (slot, _), one in zip(sends, told, strict=True)}

@@ -1,17 +1,28 @@
-"""Finding on the chain what a wallet has sent, and taking it as our own where it is."""
+"""Finding on the chain what a wallet has sent, and taking it as our own where it is.
+
+Any node may show a send, so that one that lags hides nothing; and none is believed, since
+a send that is taken as ours must bear our wallet's own signature.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import rlp  # type: ignore[import-untyped]
+from django.db import transaction
 from django.db.models import Max
+from django.db.models.functions import Greatest
+from eth_account import Account
+from eth_keys.exceptions import BadSignature
 from eth_utils.conversions import to_bytes, to_hex
 from eth_utils.crypto import keccak
+from eth_utils.exceptions import ValidationError
+from eth_utils.hexadecimal import is_hexstr
 
 from engine.rails.errors import RailUnavailable
 from engine.rails.evm.erc20 import TRANSFER_TOPIC, topic_of, transfer_calldata
-from engine.rails.evm.rpc import Call, RpcRefused
+from engine.rails.evm.rpc import Call
+from engine.rails.evm.rpc_batch import quantity
 from engine.rails.evm.views import read_slots
 from engine.rails.models import (
     DepositKey,
@@ -25,7 +36,7 @@ from engine.rails.models import (
 from engine.rails.networks import NETWORKS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from engine.rails.evm.rpc import Chain
     from engine.rails.evm.views import SlotView
@@ -45,18 +56,30 @@ def find_sent(
 ) -> dict[int, Sent]:
     """What the chain holds, or a node waits with, at each of these nonces; what can be found.
 
-    Raises RailUnavailable when a node does not answer.
+    Raises RailUnavailable when too few nodes answer.
     """
     found = _waiting(chain, wallet)
     low = _searched_from(wallet, min(nonces), head)
     last = head
     while last >= low and not {*nonces} <= {*found}:
         first = max(last - BLOCKS_AT_ONCE + 1, low)
-        found |= _by_logs(chain, wallet, first, last)
+        _take_better(found, _by_logs(chain, wallet, first, last), wallet)
         last = first - 1
     for nonce in sorted({*nonces} - {*found}):
-        found |= _by_count(chain, wallet, nonce, low, head) if nonce not in found else {}
+        if nonce not in found:
+            _take_better(found, _by_count(chain, wallet, nonce, low, head), wallet)
     return {nonce: found[nonce] for nonce in nonces if nonce in found}
+
+
+def shows_ours(chain: Chain, wallet: HotWallet, nonce: int, *, head: int) -> bool:
+    """Whether any node has a send at that nonce with our own signature. Quicker than all
+    of find_sent. Raises RailUnavailable.
+    """
+    found = _waiting(chain, wallet)
+    if nonce not in found:
+        low = _searched_from(wallet, nonce, head)
+        _take_better(found, _by_count(chain, wallet, nonce, low, head), wallet)
+    return nonce in found and is_signed_by(wallet.network, wallet.address, found[nonce])
 
 
 def _searched_from(wallet: HotWallet, nonce: int, head: int) -> int:
@@ -66,9 +89,26 @@ def _searched_from(wallet: HotWallet, nonce: int, head: int) -> int:
     return max(head - SEARCHED_BLOCKS, 0) if block is None else block
 
 
+def _take_better(
+    found: dict[int, Sent], more: Mapping[int, Sent], wallet: HotWallet
+) -> dict[int, Sent]:
+    """Add what another node shows; where two differ, ours before others', mined before not."""
+
+    def worth(one: Sent) -> tuple[bool, bool]:
+        is_ours = is_signed_by(wallet.network, wallet.address, one)
+        return is_ours, one.get("blockNumber") is not None
+
+    for nonce, one in more.items():
+        if nonce not in found or (one != found[nonce] and worth(one) > worth(found[nonce])):
+            found[nonce] = one
+    return found
+
+
 def _waiting(chain: Chain, wallet: HotWallet) -> dict[int, Sent]:
-    (block,) = chain.ask([Call("eth_getBlockByNumber", ["pending", True])])
-    return _ours(block.get("transactions") if isinstance(block, dict) else (), wallet)
+    found: dict[int, Sent] = {}
+    for (block,) in chain.ask_each([Call("eth_getBlockByNumber", ["pending", True])]):
+        _take_better(found, _in_block(block, wallet), wallet)
+    return found
 
 
 def _by_logs(chain: Chain, wallet: HotWallet, first: int, last: int) -> dict[int, Sent]:
@@ -79,14 +119,22 @@ def _by_logs(chain: Chain, wallet: HotWallet, first: int, last: int) -> dict[int
         "address": sorted(tokens),
         "topics": [TRANSFER_TOPIC, topic_of(wallet.address)],
     }
-    (logs,) = chain.ask([Call("eth_getLogs", [wanted])])
-    if not isinstance(logs, list):
+    answers = chain.ask_each([Call("eth_getLogs", [wanted])])
+    told = [logs for (logs,) in answers if isinstance(logs, list)]
+    if len(told) < chain.quorum:
         raise RailUnavailable(f"{chain.network} does not tell what our wallets have sent.")
-    hashes = sorted({log["transactionHash"] for log in logs})
-    if not hashes:
-        return {}
-    sent = chain.ask([Call("eth_getTransactionByHash", [one]) for one in hashes])
-    return _ours(sent, wallet)
+    hashes = {
+        str(log.get("transactionHash"))
+        for logs in told
+        for log in logs
+        if isinstance(log, dict)
+    }
+    found: dict[int, Sent] = {}
+    if hashes:
+        calls = [Call("eth_getTransactionByHash", [one]) for one in sorted(hashes)]
+        for sent in chain.ask_each(calls):
+            _take_better(found, _ours(sent, wallet), wallet)
+    return found
 
 
 def _by_count(
@@ -95,23 +143,35 @@ def _by_count(
     """The block in which the count rose beyond it; cancels and failed sends have no log."""
     while low < head:
         middle = (low + head) // 2
-        (count,) = chain.ask([Call("eth_getTransactionCount", [wallet.address, hex(middle)])])
-        if isinstance(count, RpcRefused):
+        told = chain.ask_each([Call("eth_getTransactionCount", [wallet.address, hex(middle)])])
+        counts = [count for (one,) in told if (count := quantity(one)) is not None]
+        if not counts:
             return {}
-        if int(count, 16) > nonce:
+        # By the node that knows most, as for how many there are.
+        if max(counts) > nonce:
             head = middle
         else:
             low = middle + 1
-    (block,) = chain.ask([Call("eth_getBlockByNumber", [hex(low), True])])
+    found: dict[int, Sent] = {}
+    for (block,) in chain.ask_each([Call("eth_getBlockByNumber", [hex(low), True])]):
+        _take_better(found, _in_block(block, wallet), wallet)
+    return found
+
+
+def _in_block(block: Any, wallet: HotWallet) -> dict[int, Sent]:
     return _ours(block.get("transactions") if isinstance(block, dict) else (), wallet)
 
 
 def _ours(sent: Any, wallet: HotWallet) -> dict[int, Sent]:
-    """Those that this wallet has sent, by nonce."""
+    """Those that this wallet is said to have sent, by nonce."""
     return {
         int(one["nonce"], 16): one
-        for one in sent or ()
-        if isinstance(one, dict) and str(one.get("from")).lower() == wallet.address.lower()
+        for one in (sent if isinstance(sent, list) else ())
+        if isinstance(one, dict)
+        and str(one.get("from")).lower() == wallet.address.lower()
+        and all(quantity(one.get(name)) is not None for name in ("nonce", "value", "gas"))
+        and is_hexstr(one.get("input"))
+        and is_hexstr(one.get("hash"))
     }
 
 
@@ -128,7 +188,8 @@ def adopt(slot: SlotView, sent: Sent | None) -> dict[str, Any] | None:
     if any(one.hash == hash_ for one in slot.signed):
         return None
     kind, raw = _kind(slot, sent), _raw(sent)
-    if kind is None or raw is None or to_hex(keccak(raw)) != hash_:
+    is_ours = is_signed_by(slot.network, slot.wallet, sent)
+    if kind is None or raw is None or not is_ours:
         return {"why": "says something else", "sent": shown(sent)}
     SignedTransaction.objects.bulk_create(
         [
@@ -147,19 +208,50 @@ def adopt(slot: SlotView, sent: Sent | None) -> dict[str, Any] | None:
     return None
 
 
-def own_move(wallet: HotWallet, nonce: int, sent: Sent | None) -> SlotView | None:
-    """A slot for a send that stayed in the house: gas for an address of ours, tokens to a
-    wallet of ours, or the cancellation of either. None for any other.
+def is_signed_by(network: str, wallet: str, sent: Sent) -> bool:
+    """Whether these are bytes with that wallet's signature for that network, under the hash
+    that the node says.
     """
-    terms = None if sent is None else _own_terms(wallet.network, sent)
-    if terms is None or sent is None:
+    raw = _raw(sent)
+    if raw is None or to_hex(keccak(raw)) != str(sent["hash"]).lower():
+        return False
+    if int(sent["chainId"], 16) != NETWORKS[network].chain_id:
+        return False
+    try:
+        signer: str = Account.recover_transaction(raw)
+    except (BadSignature, ValidationError, TypeError, ValueError):
+        return False
+    return signer == wallet
+
+
+def own_terms(wallet: HotWallet, sent: Sent | None) -> dict[str, Any] | None:
+    """What a slot would say of a send that stayed in the house: gas for an address of ours,
+    tokens to a wallet of ours, or the cancellation of either. None for any other, and for
+    bytes that could not be kept as ours.
+    """
+    if sent is None or not is_signed_by(wallet.network, wallet.address, sent):
         return None
-    slot, _ = Slot.objects.get_or_create(
-        wallet=wallet,
-        nonce=nonce,
-        defaults=terms | {"gas_limit": int(sent["gas"], 16)},
-    )
-    return read_slots([slot.pk])[slot.pk]
+    return _own_terms(wallet.network, sent)
+
+
+def take_own_move(wallet: HotWallet, nonce: int, sent: Sent, terms: dict[str, Any]) -> bool:
+    """Keep a send that stayed in the house; whether it could be kept.
+
+    The slot, its bytes and the wallet's count come together or not at all: a slot at a
+    nonce that is still to be given away would break whoever is given it.
+    """
+    with transaction.atomic():
+        HotWallet.objects.select_for_update().get(pk=wallet.pk)
+        slot, _ = Slot.objects.get_or_create(
+            wallet=wallet, nonce=nonce, defaults=terms | {"gas_limit": int(sent["gas"], 16)}
+        )
+        if adopt(read_slots([slot.pk])[slot.pk], sent) is not None:
+            transaction.set_rollback(True)
+            return False
+        HotWallet.objects.filter(pk=wallet.pk).update(
+            next_nonce=Greatest("next_nonce", nonce + 1)
+        )
+    return True
 
 
 def _own_terms(network: str, sent: Sent) -> dict[str, Any] | None:

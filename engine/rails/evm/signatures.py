@@ -4,13 +4,17 @@ Signing happens outside any database transaction, since a remote signer is a net
 bytes are stored and committed, and only then sent. Of two workers that sign one slot the
 second one's bytes are dropped: (slot, number) is unique, and nobody ever sent them.
 
+A freeze stops it too, a wallet's or a network's: what was signed meanwhile is thrown away.
+
 All bytes of a slot have one nonce, so the chain takes one of them at most. That is why
 the same reference twice pays once, also when a fee was bumped in between.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,9 +23,10 @@ from django.db import connection, transaction
 from eth_utils.conversions import to_hex
 
 from engine.rails.evm.fees import Fees, bumped, fees_for
+from engine.rails.guards import EVERYWHERE, stopped_networks
 from engine.rails.models import SignedKind
 from engine.rails.networks import NETWORKS
-from engine.rails.signing import SigningRequest, signer
+from engine.rails.signing import SigningRequest, SigningUnavailable, signer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,10 +45,10 @@ NOT_FROZEN = """
 """
 STORE = """
     INSERT INTO rails_signedtransaction
-        (slot_id, number, kind, hash, raw, max_fee_wei, tip_wei)
+        (slot_id, number, kind, hash, raw, max_fee_wei, tip_wei, gas_limit)
     SELECT t.* FROM unnest(
         %(slots)s::bigint[], %(numbers)s::smallint[], %(kinds)s::text[], %(hashes)s::text[],
-        %(raws)s::bytea[], %(max_fees)s::numeric[], %(tips)s::numeric[]
+        %(raws)s::bytea[], %(max_fees)s::numeric[], %(tips)s::numeric[], %(gas)s::bigint[]
     ) AS t
     ORDER BY 1, 2
     ON CONFLICT DO NOTHING
@@ -66,13 +71,22 @@ class Gas:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """Gas as nodes count it now: what it takes at least, and what to sign for it."""
+
+    needed: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
-    """What shall be signed at a slot next."""
+    """What shall be signed at a slot next. A `gas_limit` of 0 is the slot's."""
 
     slot: SlotView
     number: int
     kind: SignedKind
     fees: Fees
+    gas_limit: int = 0
 
     @property
     def request(self) -> SigningRequest:
@@ -87,48 +101,119 @@ class Draft:
                 "to": slot.wallet if is_cancel else slot.to_address,
                 "value": 0 if is_cancel else slot.value_wei,
                 "data": "0x" if is_cancel else to_hex(slot.calldata),
-                # A cancel uses less, and on roll-ups nobody knows how much less.
-                "gas": slot.gas_limit,
+                "gas": self.gas_limit or slot.gas_limit,
                 "maxFeePerGas": self.fees.max_fee_wei,
                 "maxPriorityFeePerGas": self.fees.tip_wei,
             },
         )
 
 
-def sign_due(slots: Sequence[SlotView], gas: Mapping[str, Gas]) -> bool:
-    """Sign and store what these slots need now. Returns whether anything was signed.
+def sign_due(
+    slots: Sequence[SlotView], gas: Mapping[str, Gas], counted: Mapping[int, Counted]
+) -> dict[int, str]:
+    """Sign and store what these slots need now.
 
-    `gas` by network. Raises RailUnavailable when the signer cannot be asked.
+    `gas` by network, `counted` by slot where it was asked for. Returns why not, by slot,
+    for those that the signer has not signed.
     """
     heads = _heads_of_lanes(slots)
     drafts = [
         draft
         for slot in slots
         if slot.network in gas and not slot.is_frozen and not slot.is_closed
-        for draft in [draft_for(slot, gas[slot.network], is_head=heads.get(slot.id, False))]
+        for draft in [
+            draft_for(
+                slot,
+                gas[slot.network],
+                is_head=heads.get(slot.id, False),
+                counted=counted.get(slot.id),
+            )
+        ]
         if draft is not None
     ]
     if not drafts:
-        return False
+        return {}
+    signed, whys = _sign(drafts)
+    if signed:
+        store(signed)
+    return whys
+
+
+def _sign(drafts: Sequence[Draft]) -> tuple[list[tuple[Draft, Signed]], dict[int, str]]:
+    """All at once; and if that fails, key by key, so that a lost one stops no other.
+
+    Returns what was signed, and why not by slot. A signer that does not answer is not
+    waited for once for each key: what is left after RPC_TIMEOUT_SECONDS is tried next time.
+    """
+    try:
+        return _signed(drafts), {}
+    except SigningUnavailable as error:
+        why = error.message
+    by_key: dict[str, list[Draft]] = defaultdict(list)
+    for draft in drafts:
+        by_key[draft.slot.key_name].append(draft)
+    whys = {draft.slot.id: why for draft in drafts}
+    signed: list[tuple[Draft, Signed]] = []
+    if len(by_key) == 1:
+        return signed, whys
+    started = monotonic()
+    for group in by_key.values():
+        if monotonic() - started > settings.RPC_TIMEOUT_SECONDS:
+            break
+        try:
+            signed += _signed(group)
+        except SigningUnavailable as error:
+            whys |= {draft.slot.id: error.message for draft in group}
+        else:
+            for draft in group:
+                del whys[draft.slot.id]
+    return signed, whys
+
+
+def _signed(drafts: Sequence[Draft]) -> list[tuple[Draft, Signed]]:
     signed = signer().sign([draft.request for draft in drafts])
-    store(list(zip(drafts, signed, strict=True)))
-    return True
+    return list(zip(drafts, signed, strict=True))
 
 
-def draft_for(slot: SlotView, gas: Gas, *, is_head: bool) -> Draft | None:
+def draft_for(
+    slot: SlotView, gas: Gas, *, is_head: bool, counted: Counted | None = None
+) -> Draft | None:
     """What to sign at this slot now, if anything. `is_head`: all others wait behind it."""
-    latest = slot.latest
-    kind = SignedKind.CANCEL if slot.is_to_cancel else SignedKind.TRANSFER
+    latest, kind = slot.latest, slot.next_kind
+    is_cancel = kind == SignedKind.CANCEL
+    base_fee, tip = gas.base_fee_wei, gas.tip_wei
+    limit = _gas_limit(slot, counted)
     if latest is None:
-        fees = fees_for(base_fee_wei=gas.base_fee_wei, tip_wei=gas.tip_wei)
-        return None if fees is None else Draft(slot, 1, kind, fees)
-    if latest.kind == SignedKind.CANCEL:
-        kind = SignedKind.CANCEL
+        fees = fees_for(base_fee_wei=base_fee, tip_wei=tip, is_cancel=is_cancel)
+        return None if fees is None else Draft(slot, 1, kind, fees, limit)
     is_new_cancel = kind != latest.kind
-    if not is_new_cancel and not _is_stuck(slot, gas, is_head=is_head):
+    is_short = _is_short(slot, counted)
+    if not (is_new_cancel or is_short or _is_stuck(slot, gas, is_head=is_head)):
         return None
-    fees = bumped(latest.fees, base_fee_wei=gas.base_fee_wei, tip_wei=gas.tip_wei)
-    return None if fees is None else Draft(slot, latest.number + 1, kind, fees)
+    fees = bumped(latest.fees, base_fee_wei=base_fee, tip_wei=tip, is_cancel=is_cancel)
+    if fees is None and is_short and not is_new_cancel:
+        # No node holds the one that it refused, so none asks for more than that.
+        fees = latest.fees
+    return None if fees is None else Draft(slot, latest.number + 1, kind, fees, limit)
+
+
+def _gas_limit(slot: SlotView, counted: Counted | None) -> int:
+    latest, kind = slot.latest, slot.next_kind
+    if counted is not None:
+        return counted.limit
+    if latest is not None and latest.kind == kind:
+        return latest.gas_limit
+    return max(slot.gas_limit, CANCEL_GAS) if kind == SignedKind.CANCEL else slot.gas_limit
+
+
+def _is_short(slot: SlotView, counted: Counted | None) -> bool:
+    """Whether the latest allows less gas than it takes by now, so that waiting is in vain."""
+    return (
+        counted is not None
+        and slot.latest is not None
+        and counted.needed > slot.latest.gas_limit
+        and slot.tries <= settings.EVM_BUMPS_MAX
+    )
 
 
 def _is_stuck(slot: SlotView, gas: Gas, *, is_head: bool) -> bool:
@@ -136,7 +221,7 @@ def _is_stuck(slot: SlotView, gas: Gas, *, is_head: bool) -> bool:
     latest = slot.latest
     if latest is None or slot.mined_block is not None:
         return False
-    if latest.number > settings.EVM_BUMPS_MAX:
+    if slot.tries > settings.EVM_BUMPS_MAX:
         return False
     if latest.age_seconds < settings.EVM_BUMP_SECONDS:
         return False
@@ -154,12 +239,18 @@ def _heads_of_lanes(slots: Sequence[SlotView]) -> dict[int, bool]:
 
 
 def store(signed: Sequence[tuple[Draft, Signed]]) -> None:
-    """Keep what was signed, and commit. What a frozen wallet signed is thrown away."""
+    """Keep what was signed, and commit. What was frozen meanwhile is thrown away."""
     with transaction.atomic(durable=True), connection.cursor() as cursor:
+        # Before the wallets, as everybody does who needs both.
+        stopped = stopped_networks()
         wallets = sorted({draft.slot.wallet_id for draft, _ in signed})
         cursor.execute(NOT_FROZEN, [wallets])
         free = {key for (key,) in cursor.fetchall()}
-        kept = [(draft, one) for draft, one in signed if draft.slot.wallet_id in free]
+        kept = [
+            (draft, one)
+            for draft, one in signed
+            if draft.slot.wallet_id in free and not stopped & {EVERYWHERE, draft.slot.network}
+        ]
         cursor.execute(
             STORE,
             {
@@ -170,7 +261,8 @@ def store(signed: Sequence[tuple[Draft, Signed]]) -> None:
                 "raws": [one.raw for _, one in kept],
                 "max_fees": [draft.fees.max_fee_wei for draft, _ in kept],
                 "tips": [draft.fees.tip_wei for draft, _ in kept],
+                "gas": [draft.request.fields["gas"] for draft, _ in kept],
             },
         )
     if len(kept) < len(signed):
-        logger.warning("wallet_frozen_while_signing", thrown_away=len(signed) - len(kept))
+        logger.warning("frozen_while_signing", thrown_away=len(signed) - len(kept))

@@ -30,24 +30,30 @@ if TYPE_CHECKING:
 NAME = "evm"
 # The wallet with the most room for sends. Counts that decide are read after the lock.
 LANE = """
-    SELECT w.id, w.address, w.next_nonce, w.gas_wei, w.in_flight_max
+    SELECT w.id, w.address, w.next_nonce, w.gas_wei, w.in_flight_max, w.gas_block
     FROM rails_hotwallet w
     WHERE w.network = %(network)s AND w.purpose = 'payouts' AND w.is_enabled
       AND w.frozen_at IS NULL AND w.id <> ALL(%(tried)s::bigint[])
     ORDER BY w.in_flight_max - (
-        SELECT count(*) FROM rails_slot s WHERE s.wallet_id = w.id AND s.closed_at IS NULL
+        SELECT count(*) FROM rails_slot s
+        WHERE s.wallet_id = w.id AND s.closed_at IS NULL AND s.mined_block IS NULL
     ) DESC, w.id
     LIMIT 1 FOR UPDATE OF w
 """
 # What it holds of each asset at a block, less all that the block cannot have counted yet;
 # and what of that the house's own bridges have promised to legs that have no slot so far.
+# Two sums and no OR, and no clock that moves while it is read, so that each has its index:
+# a wallet's slots are kept for ever.
 FUNDS = """
     SELECT a.asset,
            a.balance_units - coalesce((
                SELECT sum(s.units) FROM rails_slot s
                WHERE s.wallet_id = a.wallet_id AND s.asset = a.asset
-                 AND (s.mined_block > a.balance_block
-                      OR s.mined_block IS NULL AND s.closed_at IS NULL)
+                 AND s.mined_block > a.balance_block
+           ), 0) - coalesce((
+               SELECT sum(s.units) FROM rails_slot s
+               WHERE s.wallet_id = a.wallet_id AND s.asset = a.asset
+                 AND s.mined_block IS NULL AND s.closed_at IS NULL
            ), 0) AS free,
            coalesce((
                SELECT sum(c.units) FROM rails_housecrossing c
@@ -59,14 +65,24 @@ FUNDS = """
            CASE WHEN a.ceiling_units IS NOT NULL THEN a.ceiling_units - coalesce((
                SELECT sum(s.units) FROM rails_slot s
                WHERE s.wallet_id = a.wallet_id AND s.asset = a.asset
-                 AND s.created_at > clock_timestamp() - interval '24 hours'
+                 AND s.created_at > statement_timestamp() - interval '24 hours'
            ), 0) END AS left_today
     FROM rails_walletasset a
     WHERE a.wallet_id = %s AND a.balance_units IS NOT NULL
 """
+# Room is for what nodes still hold, gas for what the wallet's native balance has not paid
+# yet; neither waits until it is final.
 UNDER_WAY = """
-    SELECT count(*), coalesce(sum(gas_limit), 0) FROM rails_slot
-    WHERE wallet_id = %s AND closed_at IS NULL
+    SELECT count(*) FILTER (WHERE s.mined_block IS NULL),
+           coalesce(sum(greatest(s.gas_limit, t.gas_limit)) FILTER (WHERE unpaid), 0),
+           coalesce(sum(s.value_wei) FILTER (WHERE unpaid), 0)
+    FROM rails_slot s
+    CROSS JOIN LATERAL (
+        SELECT (s.mined_block <= %(gas_block)s) IS NOT TRUE AS unpaid,
+               (SELECT max(t.gas_limit) FROM rails_signedtransaction t WHERE t.slot_id = s.id)
+                   AS gas_limit
+    ) t
+    WHERE s.wallet_id = %(wallet)s AND s.closed_at IS NULL
 """
 TAKE = "UPDATE rails_hotwallet SET next_nonce = next_nonce + %s WHERE id = %s"
 INSERT = """
@@ -85,6 +101,8 @@ INSERT = """
 # 17,100 more (EIP-2200, EIP-2929).
 GAS_SPARE_PERCENT = 130
 GAS_SPARE_MIN = 20_000
+# The least that a transfer is given, whatever was counted: too little burns all of it.
+GAS_MIN = 45_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +205,7 @@ def _promises(payout_ids: Sequence[UUID]) -> dict[UUID, int]:
 
 
 def _payout_send(order: Order, token: Token, *, promised_by: int | None) -> Send:
-    gas = max(order.gas * GAS_SPARE_PERCENT // 100, order.gas + GAS_SPARE_MIN)
+    gas = max(with_spare(order.gas), GAS_MIN)
     return Send(
         kind=SlotKind.PAYOUT,
         asset=order.asset,
@@ -198,6 +216,11 @@ def _payout_send(order: Order, token: Token, *, promised_by: int | None) -> Send
         gas_limit=min(gas, token.gas_limit) if order.gas else token.gas_limit,
         promised_by=promised_by,
     )
+
+
+def with_spare(gas: int) -> int:
+    """The limit to sign for so much gas as nodes count now."""
+    return max(gas * GAS_SPARE_PERCENT // 100, gas + GAS_SPARE_MIN)
 
 
 def _prepare_on(network: str, sends: list[tuple[int, Send]]) -> dict[int, Answer]:
@@ -244,15 +267,16 @@ def lock_lane(network: str, *, tried: list[int], gas_price: int) -> Lane | None:
 
 
 def _lane(cursor: Any, row: Sequence[Any], gas_price: int) -> Lane:
-    key, address, next_nonce, gas_wei, in_flight_max = row
-    cursor.execute(UNDER_WAY, [key])
-    under_way, promised = cursor.fetchone()
+    key, address, next_nonce, gas_wei, in_flight_max, gas_block = row
+    cursor.execute(UNDER_WAY, {"wallet": key, "gas_block": gas_block})
+    under_way, gas_limits, value_wei = cursor.fetchone()
+    wei = int(gas_wei or 0) - int(value_wei)
     lane = Lane(
         id=key,
         address=address,
         next_nonce=next_nonce,
         room=in_flight_max - under_way,
-        gas=int(gas_wei or 0) // max(gas_price, 1) - int(promised),
+        gas=wei // max(gas_price, 1) - int(gas_limits),
     )
     cursor.execute(FUNDS, [key])
     for asset, free, promised, left_today in cursor.fetchall():

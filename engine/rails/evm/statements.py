@@ -8,21 +8,38 @@ very same, or as its cancellation; whatever else went out is a stranger, for a p
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from django.db import connection
 from django.db.models.functions import Greatest
 
 from engine.rails.connections import connected_networks
 from engine.rails.depths import largest_depth
 from engine.rails.errors import RailUnavailable
 from engine.rails.evm.chains import connected_chain
-from engine.rails.evm.erc20 import has_transfer, topic_of
+from engine.rails.evm.erc20 import has_transfer, topic_of, transfer_calldata
 from engine.rails.evm.rpc import Call
-from engine.rails.evm.sent import adopt, find_sent, own_move, shown
+from engine.rails.evm.rpc_batch import quantity
+from engine.rails.evm.sent import (
+    adopt,
+    find_sent,
+    own_terms,
+    shown,
+    shows_ours,
+    take_own_move,
+)
 from engine.rails.evm.views import read_slots
 from engine.rails.evm.wallet_watch import BALANCE_OF
-from engine.rails.models import DepositAddress, HotWallet, Slot, Token
+from engine.rails.models import (
+    DepositAddress,
+    HotWallet,
+    Slot,
+    SlotKind,
+    Token,
+    WalletPurpose,
+)
 from engine.rails.statements import CannotRecall, Difference, Held
 
 if TYPE_CHECKING:
@@ -36,6 +53,19 @@ logger = structlog.get_logger(__name__)
 
 STRANGER = "stranger"
 AS_THEY_ARE = ("kind", "asset", "destination", "to_address", "gas_limit")
+# A token's limit may have been another when the send was made, but not in magnitude.
+GAS_LIMIT_TIMES = 10
+# Beyond what enough nodes count: more than that no node may claim and be looked into.
+STRANGERS_MAX = 10_000
+# Nonces between those that have a slot.
+GAPS = """
+    SELECT n FROM (
+        SELECT nonce, lead(nonce) OVER (ORDER BY nonce) AS following
+        FROM rails_slot WHERE wallet_id = %(wallet)s
+    ) s, LATERAL generate_series(s.nonce + 1, s.following - 1) AS n
+    WHERE s.following > s.nonce + 1 AND n < %(used)s
+    ORDER BY n LIMIT %(most)s
+"""
 
 
 class EvmStatement:
@@ -47,10 +77,15 @@ class EvmStatement:
         return [_as_json(slots[int(one.payload)]) for one in batch]
 
     def recall(self, *, network: str, reference: str, terms: dict[str, Any]) -> bytes:
-        """Take the nonce again that was taken, for the same. Raises CannotRecall."""
+        """Take the nonce again that was taken, for the same. Raises CannotRecall.
+
+        A journal is a file on a disk, and what it says becomes a send that we sign: so
+        only what prepare would have written is taken from it.
+        """
+        _refuse_unlike_ours(network, reference, terms)
         wallet = (
             HotWallet.objects.select_for_update()
-            .filter(network=network, address=terms["wallet"])
+            .filter(network=network, address=terms["wallet"], purpose=WalletPurpose.PAYOUTS)
             .first()
         )
         if wallet is None:
@@ -77,20 +112,17 @@ class EvmStatement:
     def ahead_of_us(self) -> str:
         """Whether a chain has taken nonces that we have not given away."""
         for network in connected_networks():
+            chain = connected_chain(network)
             wallets = list(HotWallet.objects.filter(network=network, frozen_at__isnull=True))
             calls = [
                 Call("eth_getTransactionCount", [wallet.address, "latest"])
                 for wallet in wallets
             ]
-            counts = _numbers(connected_chain(network), *calls)
-            # Read again after the chain was asked, as others send meanwhile.
-            known = dict(HotWallet.objects.values_list("pk", "next_nonce"))
-            for wallet, count in zip(wallets, counts, strict=True):
-                if count > known[wallet.pk]:
-                    return (
-                        f"{network} has taken {count} sends of {wallet.address},"
-                        f" and we know of {known[wallet.pk]}."
-                    )
+            *counts, heads = _told(chain, *calls, Call("eth_blockNumber", []))
+            for wallet, told in zip(wallets, counts, strict=True):
+                why = _ahead(chain, wallet, told, head=_agreed(chain, heads))
+                if why:
+                    return why
         return ""
 
     def recover(self, *, explained: Collection[str]) -> list[Difference]:
@@ -106,19 +138,21 @@ class EvmStatement:
         return found
 
     def delivered(self, batch: Sequence[Prepared]) -> list[bool]:
-        """Whether a block still holds the token's own word for each."""
+        """Whether, by enough nodes, a block still holds the token's own word for each."""
         slots = read_slots([int(one.payload) for one in batch])
-        receipts: dict[int, Any] = {}
+        shown_by_enough: set[int] = set()
         for network in {slot.network for slot in slots.values()}:
             here = [slot for slot in slots.values() if slot.network == network]
             calls = [Call("eth_getTransactionReceipt", [slot.mined_hash]) for slot in here]
-            answers = connected_chain(network).ask(calls)
-            receipts |= {slot.id: one for slot, one in zip(here, answers, strict=True)}
-        return [
-            _shows(receipts[slot.id], slot)
-            for one in batch
-            for slot in (slots[int(one.payload)],)
-        ]
+            chain = connected_chain(network)
+            votes = Counter(
+                slot.id
+                for answers in chain.ask_each(calls)
+                for slot, receipt in zip(here, answers, strict=True)
+                if _shows(receipt, slot)
+            )
+            shown_by_enough |= {key for key, times in votes.items() if times >= chain.quorum}
+        return [int(one.payload) in shown_by_enough for one in batch]
 
     def held(self) -> list[Held]:
         """Our tokens at hot wallets and deposit addresses, as deep as anything is final."""
@@ -147,45 +181,136 @@ def _as_json(slot: SlotView) -> dict[str, Any]:
     }
 
 
+def _refuse_unlike_ours(network: str, reference: str, terms: Mapping[str, Any]) -> None:
+    """Raises CannotRecall for terms of which we would never have made a slot."""
+    token = Token.objects.filter(network=network, asset=terms["asset"]).first()
+    if token is None:
+        raise CannotRecall(f"{terms['asset']} has no token on {network}")
+    calldata = transfer_calldata(to=terms["destination"], units=int(terms["units"]))
+    if not (
+        terms["kind"] == SlotKind.PAYOUT
+        and terms["to_address"] == token.address
+        and int(terms["value_wei"]) == 0
+        and terms["calldata"] == calldata.hex()
+        and 0 < int(terms["gas_limit"]) <= GAS_LIMIT_TIMES * token.gas_limit
+    ):
+        raise CannotRecall(f"{reference} is no payout as we send them")
+    if reference != f"{network}:{terms['wallet']}:{int(terms['nonce'])}":
+        raise CannotRecall(f"{reference} is not the name of wallet and nonce")
+
+
+def _ahead(chain: Chain, wallet: HotWallet, told: Sequence[int], *, head: int) -> str:
+    """Why the chain is ahead of us at this wallet, whose sends nodes count so; or nothing.
+
+    As enough nodes say; or as any of them proves, by a send that bears our signature. A
+    number that one node makes up, or is late with, is neither.
+    """
+    # Read after the chain was asked, as others send meanwhile.
+    known = _next_nonce(wallet)
+    count = _agreed(chain, told)
+    if count <= known < told[0] and shows_ours(chain, wallet, known, head=head):
+        # Unless it is what another worker has sent since.
+        known, count = _next_nonce(wallet), known + 1
+    if count <= known:
+        return ""
+    return (
+        f"{chain.network} has taken {count} sends of {wallet.address}, and we know of {known}."
+    )
+
+
+def _next_nonce(wallet: HotWallet) -> int:
+    return HotWallet.objects.values_list("next_nonce", flat=True).get(pk=wallet.pk)
+
+
 def _recover_wallet(
     chain: Chain, wallet: HotWallet, explained: Collection[str]
 ) -> list[Difference]:
-    latest, pending, head = _numbers(
-        chain,
-        Call("eth_getTransactionCount", [wallet.address, "latest"]),
-        Call("eth_getTransactionCount", [wallet.address, "pending"]),
-        Call("eth_blockNumber", []),
-    )
-    used = max(latest, pending)
+    used, head = _used(chain, wallet)
     # Read after the chain was asked: what is there by then was committed before it was sent.
     wallet.refresh_from_db()
     keys = wallet.slots.filter(closed_at__isnull=True, nonce__lt=used).values_list("pk")
     slots = {slot.nonce: slot for slot in read_slots([key for (key,) in keys]).values()}
-    strangers = set(range(wallet.next_nonce, used))
-    strangers -= set(
+    ahead = set(range(wallet.next_nonce, used))
+    ahead -= set(
         wallet.slots.filter(nonce__gte=wallet.next_nonce).values_list("nonce", flat=True)
     )
-    if not slots and not strangers:
-        return []
-    sent = find_sent(chain, wallet, {*slots, *strangers}, head=head)
-    ours = {
-        nonce: slot for nonce in strangers if (slot := own_move(wallet, nonce, sent.get(nonce)))
+    gaps = {
+        nonce
+        for nonce in _gaps(wallet, min(used, wallet.next_nonce))
+        if _name(wallet, nonce) not in explained
     }
-    slots |= ours
-    strangers -= {*ours}
+    if not slots and not ahead and not gaps:
+        return []
+    sent = find_sent(chain, wallet, {*slots, *ahead, *gaps}, head=head)
     found = [
-        Difference(STRANGER, f"{wallet.network}:{wallet.address}:{nonce}", detail)
+        Difference(STRANGER, _name(wallet, nonce), detail)
         for nonce, slot in slots.items()
         if (detail := adopt(slot, sent.get(nonce)))
     ]
     found += [
-        Difference(STRANGER, f"{wallet.network}:{wallet.address}:{nonce}", _shown(sent, nonce))
-        for nonce in sorted(strangers)
+        Difference(STRANGER, _name(wallet, nonce), _shown(sent, nonce))
+        for nonce in _strangers(wallet, sorted(gaps | ahead), sent, explained)
     ]
     if wallet.next_nonce < used and {one.what for one in found} <= {*explained}:
         HotWallet.objects.filter(pk=wallet.pk).update(next_nonce=Greatest("next_nonce", used))
         logger.warning("nonces_passed_over", wallet=str(wallet), next_nonce=used)
     return found
+
+
+def _used(chain: Chain, wallet: HotWallet) -> tuple[int, int]:
+    """How many nonces any node counts, sends that wait included, and the head by enough.
+
+    By the node that knows most: one that lags hides nothing. Raises RailUnavailable for a
+    count that is out of all proportion.
+    """
+    latest, pending, heads = _told(
+        chain,
+        Call("eth_getTransactionCount", [wallet.address, "latest"]),
+        Call("eth_getTransactionCount", [wallet.address, "pending"]),
+        Call("eth_blockNumber", []),
+    )
+    used = max(latest[0], pending[0])
+    agreed = max(_agreed(chain, latest), _agreed(chain, pending))
+    if used > agreed + STRANGERS_MAX:
+        raise RailUnavailable(
+            f"A node of {chain.network} counts {used} sends of {wallet.address},"
+            f" and others {agreed}."
+        )
+    return used, _agreed(chain, heads)
+
+
+def _gaps(wallet: HotWallet, used: int) -> list[int]:
+    """Nonces without a slot below others that have one: what the journals do not name."""
+    with connection.cursor() as cursor:
+        cursor.execute(GAPS, {"wallet": wallet.pk, "used": used, "most": STRANGERS_MAX})
+        return [nonce for (nonce,) in cursor.fetchall()]
+
+
+def _strangers(
+    wallet: HotWallet,
+    nonces: Sequence[int],
+    sent: Mapping[int, dict[str, Any]],
+    explained: Collection[str],
+) -> list[int]:
+    """Those of the nonces, in order, that stay strangers; what stayed in the house is kept.
+
+    Nothing is kept behind a stranger that nobody has explained: our count would be raised
+    beyond it, and it would be forgotten.
+    """
+    strangers, is_clear = [], True
+    for nonce in nonces:
+        terms = own_terms(wallet, sent.get(nonce))
+        if terms is None:
+            strangers.append(nonce)
+            is_clear &= nonce < wallet.next_nonce or _name(wallet, nonce) in explained
+        elif is_clear and not take_own_move(wallet, nonce, sent[nonce], terms):
+            strangers.append(nonce)
+            is_clear = False
+    return strangers
+
+
+def _name(wallet: HotWallet, nonce: int) -> str:
+    return f"{wallet.network}:{wallet.address}:{nonce}"
 
 
 def _shown(sent: Mapping[int, dict[str, Any]], nonce: int) -> dict[str, Any]:
@@ -215,8 +340,8 @@ def _balance(chain: Chain, token: Token) -> int:
         network=network, asset=token.asset, key__isnull=False
     ).values_list("address", flat=True)
     holders = sorted({*wallets, *deposits})
-    (head,) = _numbers(chain, Call("eth_blockNumber", []))
-    block = hex(max(head - largest_depth(network) + 1, 0))
+    (heads,) = _told(chain, Call("eth_blockNumber", []))
+    block = hex(max(_agreed(chain, heads) - largest_depth(network) + 1, 0))
     calls = [
         Call(
             "eth_call",
@@ -230,14 +355,24 @@ def _balance(chain: Chain, token: Token) -> int:
         )
         for holder in holders
     ]
-    return sum(_numbers(chain, *calls))
+    return sum(_agreed(chain, told) for told in _told(chain, *calls))
 
 
-def _numbers(chain: Chain, *calls: Call) -> list[int]:
-    """The numbers that one node answers. Raises RailUnavailable when it says anything else."""
-    try:
-        return [int(str(answer), 16) for answer in chain.ask(calls)]
-    except ValueError:
-        raise RailUnavailable(
-            f"A node of {chain.network} does not answer in numbers."
-        ) from None
+def _told(chain: Chain, *calls: Call) -> list[list[int]]:
+    """For each call the numbers that nodes answer, the highest first, from a quorum at least.
+
+    Raises RailUnavailable when fewer answer in numbers.
+    """
+    answers = chain.ask_each(calls)
+    told = [
+        sorted((one for one in map(quantity, column) if one is not None), reverse=True)
+        for column in zip(*answers, strict=True)
+    ]
+    if any(len(numbers) < chain.quorum for numbers in told):
+        raise RailUnavailable(f"Too few nodes of {chain.network} answer in numbers.")
+    return told
+
+
+def _agreed(chain: Chain, told: Sequence[int]) -> int:
+    """The most that a quorum of nodes say, or more."""
+    return told[chain.quorum - 1]

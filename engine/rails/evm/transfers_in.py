@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from eth_utils.address import to_checksum_address
 
+from engine.rails.deposits import begin_search
 from engine.rails.errors import RailUnavailable
+from engine.rails.evm.chains import connected_chain
 from engine.rails.evm.erc20 import TOPICS, TRANSFER_TOPIC, topic_of
 from engine.rails.evm.rpc import Call, RpcRefused
+from engine.rails.models import DepositWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from engine.rails.evm.rpc import Chain
 
@@ -29,6 +32,9 @@ logger = structlog.get_logger(__name__)
 # What most nodes take at once; who takes less is asked for less.
 BLOCKS_MAX = 1000
 ADDRESSES_MAX = 500
+# A block of a busy chain moves a token some hundred times, and nodes take no more than ten
+# thousand logs for an answer.
+EVERYBODYS_BLOCKS_MAX = 50
 WORD_CHARACTERS = 2 + 64
 
 
@@ -73,28 +79,50 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What to search for: `tokens` are assets by contract, `addresses` those of ours."""
+    """What to search for: `tokens` are assets by contract, `addresses` those of ours.
+
+    Where ours are too many to be named to a node, `ours_among` is asked instead: it takes
+    addresses that somebody was paid at, and returns those that are ours.
+    """
 
     tokens: Mapping[str, str]
-    addresses: Sequence[str]
+    addresses: Sequence[str] = ()
+    ours_among: Callable[[Collection[str]], Collection[str]] | None = None
+
+    @property
+    def blocks_max(self) -> int:
+        return BLOCKS_MAX if self.ours_among is None else EVERYBODYS_BLOCKS_MAX
 
     def calls(self, first: int, last: int, *, addresses_max: int) -> list[Call]:
-        """One getLogs for each so many addresses."""
+        """One getLogs for each so many addresses, or one for whatever was transferred."""
+        if not self.tokens:
+            return []
+        if self.ours_among is not None:
+            return [self._call(first, last, [])]
         topics = [topic_of(address) for address in self.addresses]
         return [
-            Call(
-                "eth_getLogs",
-                [
-                    {
-                        "fromBlock": hex(first),
-                        "toBlock": hex(last),
-                        "address": sorted(self.tokens),
-                        "topics": [TRANSFER_TOPIC, None, topics[at : at + addresses_max]],
-                    }
-                ],
-            )
-            for at in range(0, len(topics) if self.tokens else 0, addresses_max)
+            self._call(first, last, [None, topics[at : at + addresses_max]])
+            for at in range(0, len(topics), addresses_max)
         ]
+
+    def _call(self, first: int, last: int, topics: list[Any]) -> Call:
+        wish = {
+            "fromBlock": hex(first),
+            "toBlock": hex(last),
+            "address": sorted(self.tokens),
+            "topics": [TRANSFER_TOPIC, *topics],
+        }
+        return Call("eth_getLogs", [wish])
+
+    def ours(self, logs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        """Our addresses that these logs may name, by their topic."""
+        addresses = self.addresses
+        if self.ours_among is not None:
+            told = {str(log["topics"][2]) for log in logs if len(log["topics"]) == TOPICS}
+            addresses = list(
+                self.ours_among({to_checksum_address("0x" + topic[-40:]) for topic in told})
+            )
+        return {topic_of(address): address for address in addresses}
 
 
 def agreed_head(chain: Chain) -> int:
@@ -112,12 +140,18 @@ def agreed_head(chain: Chain) -> int:
     return heads[chain.quorum - 1]
 
 
+def see_search_begun(network: str) -> None:
+    """Let the search of a network begin now, unless it has. Raises RailUnavailable."""
+    if not DepositWatch.objects.filter(network=network).exists():
+        begin_search(network, head=agreed_head(connected_chain(network)))
+
+
 def find_transfers(chain: Chain, search: Search, *, first: int, last: int) -> Found:
     """Search blocks from `first` on, as many of those up to `last` as nodes answer at once.
 
     Raises RailUnavailable when too few answer, or not alike.
     """
-    last = min(last, first + BLOCKS_MAX - 1)
+    last = min(last, first + search.blocks_max - 1)
     addresses_max = ADDRESSES_MAX
     while True:
         calls = search.calls(first, last, addresses_max=addresses_max)
@@ -171,11 +205,11 @@ def _blocks(numbers: Sequence[int]) -> list[Call]:
 def _read(answers: Sequence[Any], ends: Sequence[int], search: Search, *, first: int) -> Found:
     """One node's answers. Raises Strange, or what a wrong shape raises."""
     hashes = [_hash_of(block, number) for block, number in zip(answers, ends, strict=False)]
-    ours = {topic_of(address): address for address in search.addresses}
+    logs = [log for told in answers[len(ends) :] for log in _list(told)]
+    ours = search.ours(logs)
     transfers = {
         transfer
-        for logs in answers[len(ends) :]
-        for log in _list(logs)
+        for log in logs
         for transfer in [_transfer(log, search.tokens, ours)]
         if transfer is not None
     }

@@ -24,10 +24,12 @@ SLOTS = """
     ORDER BY s.wallet_id, s.nonce
 """
 SIGNED = """
-    SELECT slot_id, number, kind, hash, raw, max_fee_wei, tip_wei, signed_at,
-           extract(epoch FROM clock_timestamp() - signed_at)::float8
-    FROM rails_signedtransaction WHERE slot_id = ANY(%s::bigint[])
-    ORDER BY slot_id, number
+    SELECT t.slot_id, t.number, t.kind, t.hash, t.raw, t.max_fee_wei, t.tip_wei,
+           coalesce(nullif(t.gas_limit, 0), s.gas_limit), t.signed_at,
+           extract(epoch FROM clock_timestamp() - t.signed_at)::float8
+    FROM rails_signedtransaction t JOIN rails_slot s ON s.id = t.slot_id
+    WHERE t.slot_id = ANY(%s::bigint[])
+    ORDER BY t.slot_id, t.number
 """
 
 
@@ -40,6 +42,7 @@ class Signature:
     hash: str
     raw: bytes
     fees: Fees
+    gas_limit: int
     signed_at: datetime
     age_seconds: float
 
@@ -73,15 +76,27 @@ class SlotView:
     def latest(self) -> Signature | None:
         return self.signed[-1] if self.signed else None
 
+    @property
+    def next_kind(self) -> SignedKind:
+        """What would be signed at it now: what was cancelled once is never paid again."""
+        is_cancelled = self.latest is not None and self.latest.kind == SignedKind.CANCEL
+        is_cancel = self.is_to_cancel or is_cancelled
+        return SignedKind.CANCEL if is_cancel else SignedKind.TRANSFER
+
+    @property
+    def tries(self) -> int:
+        """How often the latest kind was signed: cancels do not use up what sends have left."""
+        return sum(one.kind == self.signed[-1].kind for one in self.signed)
+
 
 def read_slots(slot_ids: Sequence[int]) -> dict[int, SlotView]:
     """The slots by id, in the order of their lanes' nonces."""
     signed: dict[int, list[Signature]] = {}
     with connection.cursor() as cursor:
         cursor.execute(SIGNED, [list(slot_ids)])
-        for slot_id, number, kind, hash_, raw, max_fee, tip, at, age in cursor.fetchall():
+        for slot_id, number, kind, hash_, raw, max_fee, tip, *rest in cursor.fetchall():
             fees = Fees(int(max_fee), int(tip))
-            signature = Signature(number, SignedKind(kind), hash_, bytes(raw), fees, at, age)
+            signature = Signature(number, SignedKind(kind), hash_, bytes(raw), fees, *rest)
             signed.setdefault(slot_id, []).append(signature)
         cursor.execute(SLOTS, [list(slot_ids)])
         return {row[0]: _view(row, tuple(signed.get(row[0], ()))) for row in cursor.fetchall()}

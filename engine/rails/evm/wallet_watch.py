@@ -130,10 +130,11 @@ def _note_gas(wallet: HotWallet, wei: int, head: ChainHead) -> None:
     fell = row.filter(
         Q(gas_wei__isnull=True) | Q(gas_wei__gte=F("gas_alarm_wei")), gas_alarm_wei__gt=wei
     )
-    if fell.update(gas_wei=wei, seen_at=head.seen_at):
+    seen = {"gas_wei": wei, "gas_block": head.number, "seen_at": head.seen_at}
+    if fell.update(**seen):
         _alarm(wallet, wei, head)
     elif wei != wallet.gas_wei or _is_old(wallet.seen_at, head.seen_at):
-        row.update(gas_wei=wei, seen_at=head.seen_at)
+        row.update(**seen)
 
 
 def _is_old(seen_at: datetime | None, now: datetime) -> bool:

@@ -25,7 +25,8 @@ class HotWallet(models.Model):
     """An address that we hold the key of. `key_name` is what the signer calls that key.
 
     `next_nonce` is raised only by taking a slot, never from the chain. `gas_wei` is the
-    native balance when it was last seen; below `gas_alarm_wei` operators are told.
+    native balance when it was last seen, as of `gas_block`; below `gas_alarm_wei` operators
+    are told.
     """
 
     network = models.CharField(max_length=16)
@@ -40,6 +41,7 @@ class HotWallet(models.Model):
     )
     gas_alarm_wei = UnitsField(default=0)
     gas_wei = UnitsField(null=True, blank=True)  # type: ignore[misc] # may be None
+    gas_block = models.BigIntegerField(null=True, blank=True, editable=False)
     seen_at = models.DateTimeField(null=True, blank=True)
     is_enabled = models.BooleanField(default=True)
     frozen_at = models.DateTimeField(null=True, blank=True)
@@ -142,6 +144,12 @@ class Slot(models.Model):
                 name="slot_is_open",
             ),
             models.Index(fields=["wallet", "asset", "created_at"], name="slot_of_the_day"),
+            # What left after a balance was read, however many left before.
+            models.Index(
+                fields=["wallet", "asset", "mined_block"],
+                condition=Q(mined_block__isnull=False),
+                name="slot_left_since",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["wallet", "nonce"], name="nonce_is_taken_once"),
@@ -178,6 +186,7 @@ class SignedTransaction(models.Model):
     raw = models.BinaryField()
     max_fee_wei = UnitsField()
     tip_wei = UnitsField()
+    gas_limit = models.BigIntegerField(db_default=0, help_text="0 is the slot's own")
     signed_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -1,5 +1,7 @@
 """Nothing is sent that was not stored before; nothing is stored that a frozen wallet signed."""
 
+from itertools import count
+
 import pytest
 from django.db import connection, transaction
 
@@ -171,6 +173,43 @@ def test_a_key_of_another_wallet_signs_nothing(net, order):
     assert receipt.accepted is None
     assert f"is that of {second.address}, not of {first.address}" in receipt.evidence["said"]
     assert (pool(net), hashes_of(prepared)) == (0, [])
+
+
+def test_a_lost_key_stops_its_own_wallet_and_no_other(net, order, settings):
+    """Whichever of the two comes first."""
+    HotWallet.objects.update(in_flight_max=1)
+    prepared = prepare(order(), order())
+    lost = slot_of(prepared[0]).wallet
+    (settings.KEYSTORE_DIR / f"{lost.key_name}.json").unlink()
+    forget_signers()
+
+    for batch in (prepared, prepared[::-1]):
+        said = {one.reference: one for one in submit(*batch)}
+        assert said[prepared[0].reference].accepted is None
+        assert lost.key_name in said[prepared[0].reference].evidence["said"]
+        assert said[prepared[1].reference].accepted is True
+
+    assert [len(hashes_of(one)) for one in prepared] == [0, 1]
+
+
+def test_a_signer_that_hangs_is_not_waited_for_once_for_each_key(
+    net, order, settings, monkeypatch
+):
+    HotWallet.objects.update(in_flight_max=1)
+    prepared = prepare(order(), order())
+    asked, clock = [], count(0, 2 * settings.RPC_TIMEOUT_SECONDS)
+
+    def away(_, requests):
+        asked.append(len(requests))
+        raise SigningUnavailable("The signer is away.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(KeystoreSigner, "sign", away)
+        broken.setattr(signatures, "monotonic", lambda: next(clock))
+        receipts = submit(*prepared)
+
+    assert asked == [2]
+    assert [one.evidence for one in receipts] == [{"said": "The signer is away."}] * 2
 
 
 def test_while_the_signer_is_away_what_is_signed_is_sent_all_the_same(

@@ -66,7 +66,14 @@ def test_a_slot_holds_all_that_is_signed_but_the_fees(net, one_lane, order):
 
 @pytest.mark.parametrize(
     ("estimate", "limit"),
-    [(0, 120_000), (40_000, 60_000), (80_000, 104_000), (110_000, 120_000)],
+    [
+        (0, 120_000),
+        (1, 45_000),
+        (24_999, 45_000),
+        (40_000, 60_000),
+        (80_000, 104_000),
+        (110_000, 120_000),
+    ],
 )
 def test_gas_has_room_for_an_account_that_is_emptied_meanwhile(
     one_lane, order, estimate, limit

@@ -34,7 +34,8 @@ class LogNode(Node):
 
     def _eth_getLogs(self, wish):  # noqa: N802
         first, last = int(wish["fromBlock"], 16), int(wish["toBlock"], 16)
-        if last - first + 1 > self.blocks_max or len(wish["topics"][2]) > self.addresses_max:
+        wanted = wish["topics"][2] if len(wish["topics"]) > 1 else None
+        if last - first + 1 > self.blocks_max or len(wanted or ()) > self.addresses_max:
             raise Refusal(-32005, "query returned more than 10000 results")
         return [
             log
@@ -42,7 +43,7 @@ class LogNode(Node):
             if first <= int(log["blockNumber"], 16) <= last
             and log["address"].lower() in wish["address"]
             and log["topics"][0] == wish["topics"][0]
-            and log["topics"][2:3] in ([topic] for topic in wish["topics"][2])
+            and (wanted is None or log["topics"][2:3] in ([topic] for topic in wanted))
         ]
 
 
@@ -318,6 +319,48 @@ def test_many_addresses_are_asked_for_in_pieces(start, monkeypatch):
 
     assert [one.to for one in found.transfers] == [many[0], many[6]]
     assert node.asked.count("eth_getLogs") == 3
+
+
+def everybodys(ours, asked=None):
+    def ours_among(addresses):
+        if asked is not None:
+            asked.append(set(addresses))
+        return [address for address in addresses if address in ours]
+
+    return Search(tokens={TOKEN: "USDT"}, ours_among=ours_among)
+
+
+def test_too_many_addresses_are_picked_out_of_all_that_was_transferred(start):
+    asked = []
+    node = start(
+        {"block": 50, "index": 3}, {"block": 40, "to": OTHER}, {"block": 41, "to": SENDER}
+    )
+
+    found = find(node, first=39, last=60, search=everybodys([OURS, OTHER], asked))
+
+    assert found == find(node, first=39, last=60)
+    assert [one.block_number for one in found.transfers] == [40, 50]
+    assert asked == [{OURS, OTHER, SENDER}]
+    ((wish,),) = [params for method, params in node.calls if method == "eth_getLogs"][:1]
+    assert wish["topics"] == [TRANSFER_TOPIC]
+
+
+def test_all_transfers_are_asked_for_in_few_blocks_at_once(start):
+    node = start({"block": 59}, {"block": 60})
+
+    found = find(node, first=10, search=everybodys([OURS]))
+
+    assert found.last == 59
+    assert [one.block_number for one in found.transfers] == [59]
+
+
+def test_two_nodes_that_differ_in_a_stranger_s_transfer_are_believed(start):
+    """Only what is ours is compared."""
+    one, two = start({}), start({}, {"block": 30, "to": SENDER})
+
+    assert len(find(one, two, quorum=2, last=59, search=everybodys([OURS])).transfers) == 1
+    with pytest.raises(NotAgreed):
+        find(one, two, quorum=2, last=59, search=everybodys([OURS, SENDER]))
 
 
 def test_the_head_is_what_enough_nodes_have_reached(start):
