@@ -142,6 +142,7 @@ def _draft(request: QuoteRequest, route: Route, purse: Purse, book: PriceBook) -
         units_sent=request.units,
         units_received=request.units - fee,
         units_fee=fee,
+        units_gateway_fee=0,
         sent_usd_micros=book.worth(asset=asset.code, units=request.units),
         network_fee_usd_micros=cost.network_usd_micros,
         provider_fee_usd_micros=cost.provider_usd_micros,
