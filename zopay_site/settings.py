@@ -91,7 +91,7 @@ RPC_URLS = {
 DEVNET_NETWORKS = env.list("DEVNET_NETWORKS", default=[])
 # How many endpoints must agree before money is decided; 0 is two, or all when fewer.
 RPC_QUORUM = env.int("RPC_QUORUM", default=0)
-if RPC_QUORUM > min(map(len, RPC_URLS.values()), default=RPC_QUORUM):
+if min(map(len, RPC_URLS.values()), default=RPC_QUORUM) < RPC_QUORUM:
     raise ImproperlyConfigured("RPC_QUORUM is more than a network has nodes: none would agree.")
 RPC_TIMEOUT_SECONDS = env.float("RPC_TIMEOUT_SECONDS", default=10.0)
 RPC_BATCH_MAX = env.int("RPC_BATCH_MAX", default=200)

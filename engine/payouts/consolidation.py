@@ -16,7 +16,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from engine.payouts import fence
-from engine.payouts.costs import NetworkCost, book_network_costs, gas_references
+from engine.payouts.costs import NetworkCost, book_network_costs
 from engine.payouts.models import Freeze
 from engine.rails.connections import connected_networks
 from engine.rails.errors import RailUnavailable
@@ -36,18 +36,16 @@ POOREST = """
       AND w.frozen_at IS NULL
     ORDER BY coalesce(a.balance_units, 0), w.id LIMIT 1
 """
-# Nonces that are used up, and whose gas no movement knows.
+# Nonces that are used up, and whose gas is not in the books. What another worker books just
+# now is left to it.
 UNBOOKED = """
-    SELECT s.mined_hash, s.spent_wei FROM rails_slot s
+    SELECT s.id, s.mined_hash, s.spent_wei FROM rails_slot s
     JOIN rails_hotwallet w ON w.id = s.wallet_id
     WHERE w.network = %(network)s AND s.kind IN ('gas', 'consolidation')
-      AND s.closed_at IS NOT NULL AND s.spent_wei > 0
-      AND NOT EXISTS (
-          SELECT FROM ledger_movement m
-          WHERE m.reference = %(prefix)s || lower(s.mined_hash)
-      )
-    ORDER BY s.id
+      AND s.closed_at IS NOT NULL AND s.booked_at IS NULL AND s.spent_wei > 0
+    ORDER BY s.id LIMIT 1000 FOR UPDATE OF s SKIP LOCKED
 """
+BOOKED = "UPDATE rails_slot SET booked_at = clock_timestamp() WHERE id = ANY(%s::bigint[])"
 
 
 class Halted(Exception):
@@ -147,13 +145,16 @@ def _poorest(network: str, asset: str) -> HotWallet | None:
 
 
 def _book_gas(network: str) -> int:
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(UNBOOKED, {"network": network, "prefix": gas_references(network)})
-            rows = cursor.fetchall()
+    """Returns how many costs were new: what the books know already is only noted here."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(UNBOOKED, {"network": network})
+        rows = cursor.fetchall()
+        if not rows:
+            return 0
+        cursor.execute(BOOKED, [[key for key, _, _ in rows]])
         return book_network_costs(
             [
                 NetworkCost(network, NETWORKS[network].native, int(wei), hash_)
-                for hash_, wei in rows
+                for _, hash_, wei in rows
             ]
         )

@@ -48,9 +48,6 @@ PUT_UP = """
 INSERT INTO payouts_fence (why, is_up, taken_down_by, seconded_by) VALUES (%s, true, '', '')
 ON CONFLICT DO NOTHING
 """
-LEAP = "SELECT setval('rails_depositindex', nextval('rails_depositindex') + %s)"
-# More than anybody gives out between two backups, and little of the two thousand million.
-DEPOSITS_LEAPT = 1_000_000
 # How far a row may be ahead of its files: the batch that a dying worker did not write.
 AHEAD_MAX = 1
 # What this process has written down lately; asking a rail in vain must not fill the disk.
@@ -125,7 +122,9 @@ def _objection(
             return f"Journal {key} has counted to {position}, the database to {booked}."
         if booked > position + AHEAD_MAX and _has_lost_its_end(home / str(key), booked):
             return f"The database has counted to {booked}, journal {key} to {position}."
-    if sends and not counted and any(at for at, is_lost in rows.values() if not is_lost):
+    sent = any(at for at, is_lost in rows.values() if not is_lost)
+    # Listed again: another worker of a new host may have begun its journal since.
+    if sends and sent and not counted and not journal.folders(home):
         return "Payouts were sent from elsewhere, and this host has no journal."
     return ""
 
@@ -153,9 +152,6 @@ def put_up(why: str) -> None:
     """Freeze the house until it is reconciled. Once is enough, whoever finds it first."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(PUT_UP, [why[:300]])
-        if cursor.rowcount:
-            # An address that was given out after the backup must not become another's.
-            cursor.execute(LEAP, [DEPOSITS_LEAPT])
         Freeze.objects.bulk_create(
             [Freeze(network="", reason="restored: run manage.py reconcile")],
             ignore_conflicts=True,

@@ -40,6 +40,7 @@ from engine.rails.errors import AssetNotOnNetwork, DepositsUnavailable
 from engine.rails.models import DepositAddress, DepositKey, DepositWatch
 from engine.rails.networks import (
     NETWORKS,
+    Asset,
     Family,
     Network,
     asset_named,
@@ -76,13 +77,7 @@ def deposit_address_for(
     could only be an address that nobody has a key for, or that nobody looks at, and
     NotFound when the user is another partner's or the other mode's.
     """
-    carried, place = asset_named(asset), network_named(network)
-    if place.code not in carried.networks:
-        raise AssetNotOnNetwork(
-            asset=carried.code,
-            network=place.name,
-            networks=[living.code for living in networks_of(carried)],
-        )
+    carried, place = _living(asset, network)
     wanted = {
         "partner_id": partner_id,
         "livemode": livemode,
@@ -94,9 +89,7 @@ def deposit_address_for(
     if livemode and not (is_searched(place.code) if is_derived else _may_pretend(place.code)):
         raise DepositsUnavailable(network=place.name)
     found = DepositAddress.objects.standing().filter(**wanted).first()
-    if found is not None and found.key_id is not None:
-        return found
-    if found is not None and not is_derived:
+    if found is not None and (found.key_id is not None or not is_derived):
         return found
     external_ref = _external_ref(partner_id, end_user_id, livemode=livemode)
     made = DepositAddress(**wanted, label=label if found is None else found.label)
@@ -109,6 +102,17 @@ def deposit_address_for(
         made.address = _address(place, _seed(made, external_ref))
     _insert(made, instead_of=found)
     return DepositAddress.objects.standing().get(**wanted)
+
+
+def _living(asset: str, network: str) -> tuple[Asset, Network]:
+    carried, place = asset_named(asset), network_named(network)
+    if place.code not in carried.networks:
+        raise AssetNotOnNetwork(
+            asset=carried.code,
+            network=place.name,
+            networks=[living.code for living in networks_of(carried)],
+        )
+    return carried, place
 
 
 def _insert(made: DepositAddress, *, instead_of: DepositAddress | None) -> None:

@@ -83,6 +83,7 @@ class House:
     def start(self, tick: Callable[[str], None]) -> None:
         """All of it, until the web server answers; `tick` is told what is going on."""
         home.make(self.place)
+        (self.place / "tmp").mkdir()
         tick("chains")
         program = anvil.find_or_fetch(tick=tick)
         for network in NETWORKS:
@@ -137,6 +138,8 @@ class House:
                 for network, door in doors.items()
             }
             | {
+                # What is killed cannot clear up after itself; the home goes as a whole.
+                "TMPDIR": str(self.place / "tmp"),
                 "ZOPAY_HOME": str(self.place),
                 "ZOPAY_PORT": str(self.port),
                 "DATABASE_URL": self._postgres.url,

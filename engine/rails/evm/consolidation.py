@@ -136,16 +136,24 @@ def _known(
         )
     }
     return {
-        key.index: (wallets.get(key.address), *_slots_of(network, key.address)) for key in keys
+        key.index: (wallet, *_slots_of(network, key.address, wallet))
+        for key in keys
+        for wallet in [wallets.get(key.address)]
     }
 
 
-def _slots_of(network: str, address: str) -> tuple[int, int]:
-    counted = Slot.objects.filter(
-        Q(wallet__address=address) | Q(kind=SlotKind.GAS, destination=address),
-        wallet__network=network,
-    ).aggregate(all=Count("pk"), open=Count("pk", filter=Q(closed_at=None)))
-    return counted["all"], counted["open"]
+def _slots_of(network: str, address: str, wallet: HotWallet | None) -> tuple[int, int]:
+    # Two counts and no OR, so that each has its index.
+    both = [
+        slots.aggregate(all=Count("pk"), open=Count("pk", filter=Q(closed_at=None)))
+        for slots in (
+            Slot.objects.filter(wallet=wallet) if wallet else Slot.objects.none(),
+            Slot.objects.filter(
+                wallet__network=network, kind=SlotKind.GAS, destination=address
+            ),
+        )
+    ]
+    return sum(one["all"] for one in both), sum(one["open"] for one in both)
 
 
 def _fee(chain: Chain) -> int:
@@ -364,7 +372,7 @@ def _is_as_seen(network: str, one: Sweep) -> HotWallet | None:
     wallet = HotWallet.objects.select_for_update(no_key=True).get(pk=one.wallet.pk)
     if wallet.frozen_at is not None:
         return None
-    return wallet if _slots_of(network, one.key.address) == (one.slots, 0) else None
+    return wallet if _slots_of(network, one.key.address, wallet) == (one.slots, 0) else None
 
 
 def drive(network: str, *, is_sending: bool) -> dict[int, Sighting]:

@@ -2,9 +2,10 @@
 
 Success is a receipt with status 1 and the token's own Transfer log, as deep as the depth
 policy asks, in a block that the chain holds at that height. A receipt counts when as many
-nodes as the quorum tell the same. A slot is dead when the one of its hashes that was
-mined has failed or was its cancellation, that deep; or when another's send is final at
-its nonce (foreign.py). Everything else is unknown, however long it lasts.
+nodes as the quorum tell the same, and is as deep as so many have come. A slot is dead when
+the one of its hashes that was mined has failed or was its cancellation, that deep; or when
+another's send is final at its nonce (foreign.py). Everything else is unknown, however long
+it lasts.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from engine.rails.errors import RailUnavailable
 from engine.rails.evm import foreign
 from engine.rails.evm.chains import connected_chain
 from engine.rails.evm.erc20 import has_transfer
+from engine.rails.evm.laggards import agreed_head
 from engine.rails.evm.marks import Mark, note_marks
 from engine.rails.evm.rpc import Call
 from engine.rails.evm.rpc_batch import quantity
@@ -68,8 +70,22 @@ class Seen:
         """The hash and receipt that enough nodes tell alike, all that counts of it."""
         for hash_, receipts in self.receipts.items():
             if len(receipts) >= quorum and len({_essence(one) for one in receipts}) == 1:
-                return hash_, receipts[0]
+                return _with_data_fee(hash_, receipts, quorum)
         return None
+
+
+def _with_data_fee(
+    hash_: str, receipts: Sequence[Receipt], quorum: int
+) -> tuple[str, Receipt] | None:
+    """The receipt with the `l1Fee` that enough nodes tell; None while they tell others.
+
+    Not every client of a rollup tells it, and what none does is no reason to wait for ever.
+    """
+    fees = [fee for one in receipts if (fee := quantity(one.get("l1Fee"))) is not None]
+    if len(set(fees)) > 1:
+        return None
+    told = hex(fees[0]) if len(fees) >= quorum else None
+    return hash_, receipts[0] | {"l1Fee": told}
 
 
 def look_up_slots(slot_ids: Sequence[int]) -> list[Sighting]:
@@ -113,7 +129,7 @@ def _look_on(chain: Chain, slots: Sequence[SlotView]) -> dict[int, Sighting]:
             sightings[slot.id] = replace(
                 _mined(slot, *agreed, head=head, needed=needed[slot.id]), seen_at=block.made_at
             )
-        sightings[slot.id] = _with_estimate(sightings[slot.id], block_seconds)
+        sightings[slot.id] = _with_estimate(slot, sightings[slot.id], block_seconds)
         marks.append(_mark(slot, agreed, sightings[slot.id]))
     sightings |= foreign.look_for_others(chain, head, needed, _without_block(slots, seen))
     note_marks(marks)
@@ -121,7 +137,7 @@ def _look_on(chain: Chain, slots: Sequence[SlotView]) -> dict[int, Sighting]:
 
 
 def _ask_for_receipts(chain: Chain, slots: Sequence[SlotView]) -> tuple[int, dict[int, Seen]]:
-    """The lowest head among the nodes, and every receipt that any of them has."""
+    """The head that enough nodes have reached, and every receipt that any of them has."""
     asked = [(slot.id, one.hash) for slot in slots for one in slot.signed]
     calls = [Call("eth_blockNumber", [])]
     calls += [Call("eth_getTransactionReceipt", [hash_]) for _, hash_ in asked]
@@ -138,7 +154,7 @@ def _ask_for_receipts(chain: Chain, slots: Sequence[SlotView]) -> tuple[int, dic
                 seen[slot_id].known.add(hash_)
     if len(heads) < chain.quorum:
         raise RailUnavailable(f"Too few nodes of {chain.network} tell their head.")
-    return min(heads), seen
+    return agreed_head(chain, heads), seen
 
 
 def is_receipt(answer: Any, hash_: str) -> TypeGuard[Receipt]:
@@ -156,7 +172,7 @@ def _essence(receipt: Receipt) -> str:
 
     Who lies about a log lies about who was paid, and about gas, about what it cost.
     """
-    parts = ("blockHash", "blockNumber", "status", "gasUsed", "effectiveGasPrice", "l1Fee")
+    parts = ("blockHash", "blockNumber", "status", "gasUsed", "effectiveGasPrice")
     logs = [
         [log.get(name) for name in ("address", "topics", "data")]
         for log in receipt.get("logs") or ()
@@ -237,7 +253,7 @@ def _is_out_of_bumps(slot: SlotView) -> bool:
     latest = slot.latest
     return (
         latest is not None
-        and latest.number > settings.EVM_BUMPS_MAX
+        and slot.tries > settings.EVM_BUMPS_MAX
         and latest.age_seconds > settings.EVM_BUMP_SECONDS
     )
 
@@ -299,12 +315,20 @@ def _block_seconds(network: str) -> float:
     return head.block_seconds if head is not None else 12.0
 
 
-def _with_estimate(sighting: Sighting, block_seconds: float) -> Sighting:
+def _with_estimate(slot: SlotView, sighting: Sighting, block_seconds: float) -> Sighting:
+    """When it is final; and a person's, when it should have been long ago.
+
+    Nodes that do not move on, or never agree, look like a chain that takes its time.
+    """
     if sighting.outcome is not Outcome.SEEN:
         return sighting
-    missing = max(sighting.confirmations_needed - sighting.confirmations, 0)
+    needed = sighting.confirmations_needed
+    missing = max(needed - sighting.confirmations, 0)
     expected = timezone.now() + timedelta(seconds=missing * block_seconds)
-    return replace(sighting, expected_at=expected)
+    waits = slot.signed[0].age_seconds if slot.signed else 0.0
+    is_late = waits > settings.REVIEW_SECONDS + needed * block_seconds
+    is_for_person = sighting.needs_person or is_late
+    return replace(sighting, expected_at=expected, needs_person=is_for_person)
 
 
 def _mark(slot: SlotView, agreed: tuple[str, Receipt] | None, sighting: Sighting) -> Mark:

@@ -1,6 +1,6 @@
 """Addresses get keys, and networks are searched for what arrives at them.
 
-An index is taken from a sequence, which gives none twice, not even after a rollback.
+An index was taken from a sequence, until a restore from a backup was seen to take it back.
 """
 
 import django.db.models.deletion

@@ -133,11 +133,26 @@ class Slot(models.Model):
     mined_hash = models.CharField(max_length=66, blank=True)
     spent_wei = UnitsField(null=True, blank=True)  # type: ignore[misc] # may be None
     closed_at = models.DateTimeField(null=True, blank=True)
+    # When what a sweep burned came into the books. A payout's comes there with the payout.
+    booked_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering = ("-id",)
         default_permissions = ("view",)
         indexes = [
+            # Sweeps are looked for every few seconds among all that was ever sent.
+            models.Index(
+                fields=["wallet"],
+                condition=Q(
+                    kind__in=["gas", "consolidation"],
+                    closed_at__isnull=False,
+                    booked_at__isnull=True,
+                ),
+                name="slot_is_unbooked",
+            ),
+            models.Index(
+                fields=["destination"], condition=Q(kind="gas"), name="slot_brought_gas"
+            ),
             models.Index(
                 fields=["wallet", "nonce"],
                 condition=Q(closed_at__isnull=True),

@@ -76,7 +76,7 @@ class MomoStatement:
         return reference.encode()
 
     def ahead_of_us(self) -> str:
-        """Operators list nothing for us, so there is nothing to compare with."""
+        """Operators do not count our sends; they answer only about what we can name."""
         return ""
 
     def recover(self, *, explained: Collection[str]) -> list[Difference]:  # noqa: ARG002

@@ -1,6 +1,7 @@
 """A backup restored after payouts over a real chain: the chain is asked, and paid once."""
 
 import json
+import os
 from collections import Counter
 from contextlib import suppress
 from io import StringIO
@@ -10,7 +11,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 
 from engine.ledger.checks import check, listed_invariants
-from engine.payouts import sending
+from engine.payouts import journal, sending
 from engine.payouts.models import Fence, Payout
 from engine.rails.base import rail_named
 from engine.rails.evm.erc20 import TRANSFER_TOPIC, topic_of, transfer_calldata
@@ -294,6 +295,33 @@ def test_without_any_journal_the_chain_itself_keeps_the_house_from_sending(
     house.mine(DEPTH)
     drain_once()
     assert (transfers(house), SignedTransaction.objects.exists()) == (paid, False)
+
+
+def test_a_worker_that_was_idle_since_the_backup_pays_nobody_again(
+    house, pay, live_api, tmp_path
+):
+    """She was never stopped, and her own journal is where the older database knows it."""
+    pay(1)
+    idle = journal._writers.pop(os.getpid())
+    pay(1)
+    busy = journal.writer()
+    live_api.pay(amount="6")
+    backup = Backup(tmp_path / "dump")
+    drain_once()
+    house.mine(DEPTH)
+    drain_once()
+    paid = transfers(house)
+    assert (busy.id != idle.id, sum(paid.values())) == (True, 3)
+
+    restored(backup)
+    journal._writers[os.getpid()] = idle
+    house.watch()
+    drain_once()
+    house.mine(DEPTH)
+    drain_once()
+
+    assert Fence.objects.get().why.startswith(f"Journal {busy.id} has counted to 2")
+    assert transfers(house) == paid
 
 
 def test_nothing_is_sent_while_no_chain_says_whether_it_is_ahead(house, live_api, settings):

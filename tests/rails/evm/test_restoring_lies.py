@@ -1,8 +1,9 @@
 """After a restore: nodes that lag or lie, and what else left a wallet meanwhile."""
 
 import pytest
+import rlp
 from eth_account import Account
-from eth_utils import to_checksum_address
+from eth_utils import keccak, to_checksum_address
 
 from engine.rails.base import Outcome, Prepared
 from engine.rails.evm.erc20 import transfer_calldata
@@ -135,22 +136,21 @@ def test_a_count_out_of_all_proportion_is_not_looked_into(net, one_lane, second)
         recover()
 
 
-def test_bytes_that_another_key_signed_are_not_taken_as_ours(net, one_lane, order, second):
+@pytest.mark.parametrize(("chain_id", "is_our_key"), [(1, False), (137, True)])
+def test_bytes_of_another_key_or_for_another_chain_are_not_taken_as_ours(
+    net, one_lane, order, second, chain_id, is_our_key
+):
     (prepared,) = prepare(order())
     slot = slot_of(prepared)
     fields = {
-        "chainId": 1, "nonce": 0, "to": slot.to_address, "value": 0, "gas": slot.gas_limit,
-        "data": "0x" + bytes(slot.calldata).hex(), **FEES,
+        "chainId": chain_id, "nonce": 0, "to": slot.to_address, "value": 0,
+        "gas": slot.gas_limit, "data": "0x" + bytes(slot.calldata).hex(), **FEES,
     }  # fmt: skip
-    signed = Account.create().sign_transaction(fields)
-    told = {
-        "hash": "0x" + signed.hash.hex().removeprefix("0x"),
-        "from": one_lane.address, "input": fields["data"], "type": "0x2", "accessList": [],
-        "r": hex(signed.r), "s": hex(signed.s), "yParity": hex(signed.v), "blockNumber": "0x1",
-        "maxFeePerGas": hex(FEES["maxFeePerGas"]), "to": slot.to_address, "value": "0x0",
-        "maxPriorityFeePerGas": hex(FEES["maxPriorityFeePerGas"]), "nonce": "0x0",
-        "gas": hex(slot.gas_limit), "chainId": "0x1",
-    }  # fmt: skip
+    if is_our_key:
+        raw = signer().sign([SigningRequest(one_lane.key_name, fields)])[0].raw
+    else:
+        raw = bytes(Account.create().sign_transaction(fields).raw_transaction)
+    told = as_a_node_tells(raw) | {"from": one_lane.address}
     second(
         eth_getTransactionCount=lambda *_: "0x1",
         eth_getBlockByNumber=lambda _, block: block and block | {"transactions": [told]},
@@ -160,6 +160,24 @@ def test_bytes_that_another_key_signed_are_not_taken_as_ours(net, one_lane, orde
 
     assert found[name_of(one_lane, 0)]["why"] == "says something else"
     assert SignedTransaction.objects.exists() is False
+
+
+def as_a_node_tells(raw):
+    """Signed bytes of type 2 in the words of eth_getTransactionByHash (EIP-1559)."""
+    names = (
+        "chainId", "nonce", "maxPriorityFeePerGas", "maxFeePerGas", "gas", "to", "value",
+        "input", "accessList", "yParity", "r", "s",
+    )  # fmt: skip
+    told = dict(zip(names, rlp.decode(raw[1:]), strict=True))
+    words = {
+        name: hex(int.from_bytes(word))
+        for name, word in told.items()
+        if isinstance(word, bytes)
+    }
+    return words | {
+        "hash": "0x" + keccak(raw).hex(), "type": "0x2", "accessList": [], "blockNumber": "0x1",
+        "to": "0x" + told["to"].hex(), "input": "0x" + told["input"].hex(),
+    }  # fmt: skip
 
 
 def test_a_lane_still_pays_after_a_stranger_was_looked_into(net, one_lane, order):
@@ -201,6 +219,18 @@ def test_a_move_of_our_own_behind_a_stranger_waits_until_she_is_explained(net, o
     one_lane.refresh_from_db()
     assert (one_lane.next_nonce, Slot.objects.get().nonce) == (2, 1)
     assert slot_of(prepare(order())[0]).nonce == 2
+
+
+def test_a_move_of_our_own_before_a_stranger_leaves_the_lane_in_order(net, one_lane, order):
+    moves_gas(net, one_lane, 0)
+    pays_a_stranger(net, one_lane, 1)
+    net.mine(8)
+
+    assert [one.what for one in recover()] == [name_of(one_lane, 1)]
+
+    one_lane.refresh_from_db()
+    assert (one_lane.next_nonce, Slot.objects.get().nonce) == (1, 0)
+    assert slot_of(prepare(order())[0]).nonce == 1
 
 
 def test_a_stranger_between_sends_of_the_journal_is_found(net, one_lane, order):
