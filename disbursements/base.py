@@ -32,6 +32,8 @@ class Endpoint(APIView):
     authentication_classes = (SignedRequest,)
     http_method_names: Sequence[str] = ("get", "head", "post")
     format_kwarg: str | None = None
+    # The OpenAPI document is Connect's; this API has a page.
+    schema = None
     merchant: Merchant
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - DRF's signature

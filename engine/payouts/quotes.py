@@ -54,7 +54,6 @@ SIGNED_TERMS = (
     "units_sent",
     "units_received",
     "units_fee",
-    "units_gateway_fee",
     "network_fee_usd_micros",
     "provider_fee_usd_micros",
     "zopay_fee_usd_micros",

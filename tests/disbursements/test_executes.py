@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from django.db import connection
 
-from engine.payouts.models import BlockedDestination, Freeze, Limit, Payout, Quote
+from engine.payouts.models import BlockedDestination, Freeze, Limit, Payout
 from engine.rails.models import Attempt
 from tests.cast import drain_once, footprint
 from tests.disbursements.merchant import NUMBER
@@ -263,14 +263,3 @@ def test_a_failed_payout_gives_everything_back(merchant, finish, left, ending):
 
     assert Payout.objects.get().status == "failed"
     assert left() == 100_000
-
-
-def test_a_quote_s_signature_covers_the_operator_s_part(merchant):
-    from engine.payouts.quotes import sign_quote
-
-    merchant.quote()
-    quote = Quote.objects.get()
-    honest = sign_quote(quote)
-    quote.units_gateway_fee += 1
-
-    assert sign_quote(quote) != honest
