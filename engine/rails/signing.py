@@ -264,6 +264,16 @@ def signer() -> Signer:
 _signers: dict[tuple[int, str], Signer] = {}
 
 
+def signer_of(raw: bytes) -> str:
+    """The address whose key has signed these bytes.
+
+    Raises what eth-account does for bytes that nobody has signed: ValueError, TypeError,
+    BadSignature and ValidationError of the libraries beneath it.
+    """
+    address: str = Account.recover_transaction(raw)
+    return address
+
+
 def forget_signers() -> None:
     """Forget every key and connection, as a new process has none."""
     _signers.clear()

@@ -12,7 +12,6 @@ import rlp  # type: ignore[import-untyped]
 from django.db import transaction
 from django.db.models import Max
 from django.db.models.functions import Greatest
-from eth_account import Account
 from eth_keys.exceptions import BadSignature
 from eth_utils.conversions import to_bytes, to_hex
 from eth_utils.crypto import keccak
@@ -34,6 +33,7 @@ from engine.rails.models import (
     Token,
 )
 from engine.rails.networks import NETWORKS
+from engine.rails.signing import signer_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -201,6 +201,7 @@ def adopt(slot: SlotView, sent: Sent | None) -> dict[str, Any] | None:
                 raw=raw,
                 max_fee_wei=int(sent["maxFeePerGas"], 16),
                 tip_wei=int(sent["maxPriorityFeePerGas"], 16),
+                gas_limit=int(sent["gas"], 16),
             )
         ],
         ignore_conflicts=True,
@@ -218,7 +219,7 @@ def is_signed_by(network: str, wallet: str, sent: Sent) -> bool:
     if int(sent["chainId"], 16) != NETWORKS[network].chain_id:
         return False
     try:
-        signer: str = Account.recover_transaction(raw)
+        signer = signer_of(raw)
     except (BadSignature, ValidationError, TypeError, ValueError):
         return False
     return signer == wallet
