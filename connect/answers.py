@@ -14,6 +14,7 @@ from engine.common.times import format_time
 from engine.common.units import format_units, format_usd
 from engine.rails.explorers import HOUSE, explorer_url
 from engine.rails.networks import ASSETS, NETWORKS
+from engine.rails.scales import scale_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,7 +94,7 @@ def balances_answer(
     """
     lines, worths = [], []
     for row in rows:
-        scale = ASSETS[row.asset].scale
+        scale = scale_of(row.asset)
         line = {
             "asset": row.asset,
             "network": row.network,

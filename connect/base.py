@@ -15,9 +15,9 @@ from psycopg.errors import LockNotAvailable
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from connect.fields import query_errors
 from engine.common.api import PROBLEM_TYPE, problem
 from engine.common.errors import InvalidInput, RequestRefused
+from engine.common.fields import query_errors
 from engine.common.limits import Allowance, RateLimit
 from engine.partners import answers
 from engine.partners.authentication import require_scope

@@ -19,9 +19,9 @@ from drf_spectacular.utils import (
 from connect import serializers as forms
 from connect import shapes
 from connect.examples import EXAMPLES
-from connect.fields import Form
 from connect.shapes import Shape
 from engine.common.api import PROBLEM_TYPE
+from engine.common.fields import Form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -10,12 +10,11 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import include, path
-from django.views import defaults
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
 from engine.common.api import problem_response
-from engine.common.errors import InternalError, NotFound
+from engine.common.errors import NotFound
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -88,14 +87,6 @@ def error_tables() -> list[ErrorTable]:
         elif text.startswith("| "):
             tables[-1].columns.extend(cells)
     return tables
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: a problem for the API, a page for everybody else."""
-    if request.path_info.startswith("/connect/"):
-        return problem_response(InternalError(), request)
-    page: HttpResponse = defaults.server_error(request)
-    return page
 
 
 def nothing_here(request: HttpRequest, rest: str = "") -> HttpResponse:  # noqa: ARG001 - the path's

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from connect.fields import Form, LimitField, MomentField, NameField, TextField, WordsField
 from connect.words import PAYOUT_WORDS, TRANSACTION_TYPES, TRANSACTION_WORDS
+from engine.common.fields import Form, LimitField, MomentField, NameField, TextField, WordsField
 
 
 def _asset(**options: object) -> TextField:

@@ -17,8 +17,8 @@ from rest_framework.fields import (
     URLField,
 )
 
-from connect.fields import name_component
 from connect.words import PAYOUT_WORDS, TRANSACTION_TYPES, TRANSACTION_WORDS
+from engine.common.fields import name_component
 from engine.rails.networks import ASSETS, NETWORKS
 
 _USD = "US dollars, a decimal string with two to six decimals."

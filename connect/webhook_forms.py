@@ -6,9 +6,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from connect.fields import Form, MomentField, NameField, TextField, WordsField
 from connect.serializers import PageQuery
 from connect.words import ALL_EVENT_TYPES, EVENT_TYPES
+from engine.common.fields import Form, MomentField, NameField, TextField, WordsField
 from engine.webhooks.models import URL_LENGTH_MAX, EndpointState
 
 

@@ -15,13 +15,14 @@ SEEDS = {
     "partners_feeschedule",
     "payouts_assetprice",
     "payouts_bridgefee",
+    "payouts_gatewayfee",
     "payouts_nativeprice",
     "payouts_networkfee",
     "rails_depthpolicy",
     "rails_token",
 }
 TRUNCATE_GUARDED = (
-    "ledger_movement", "rails_sendevidence", "rails_attempt", "payouts_payout",
+    "payouts_floatcredit", "ledger_movement", "rails_sendevidence", "rails_attempt", "payouts_payout",
     "payouts_payoutevent", "rails_signedtransaction", "rails_slot",
     "rails_depositkey", "rails_housecrossing", "rails_liquiditymove",
     "rails_momosend", "rails_momocredentials",

@@ -63,7 +63,11 @@ def test_nothing_is_left_for_later(path):
 
 
 @pytest.mark.parametrize(
-    "path", sources("engine/*.py", "connect/*.py", "tracking/*.py", "zopay_site/*.py"), ids=name
+    "path",
+    sources(
+        "engine/*.py", "connect/*.py", "disbursements/*.py", "tracking/*.py", "zopay_site/*.py"
+    ),
+    ids=name,
 )
 def test_no_name_means_three_things(path):
     named = {

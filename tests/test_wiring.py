@@ -17,7 +17,11 @@ ROOT = Path(__file__).parent.parent
 
 def nudged():
     """The task names that services nudge, read from the source."""
-    for path in [*ROOT.glob("engine/**/*.py"), *ROOT.glob("connect/*.py")]:
+    for path in [
+        *ROOT.glob("engine/**/*.py"),
+        *ROOT.glob("connect/*.py"),
+        *ROOT.glob("disbursements/*.py"),
+    ]:
         for node in ast.walk(ast.parse(path.read_text())):
             if (
                 isinstance(node, ast.Call)
@@ -30,7 +34,11 @@ def nudged():
 def test_every_nudge_wakes_a_task():
     current_app.loader.import_default_modules()
 
-    assert set(nudged()) == {"payouts.drain", "webhooks.deliver"}
+    assert set(nudged()) == {
+        "payouts.drain",
+        "webhooks.deliver",
+        "disbursements.pay_batches",
+    }
     assert set(nudged()) <= set(current_app.tasks)
 
 

@@ -90,7 +90,8 @@ def read_payout(payout_id: UUID) -> Payout | None:
     return (
         Payout.objects.select_related("partner", "quote")
         .only(*COLUMNS)
-        .filter(pk=payout_id)
+        # A page tells of networks that anybody can look at; an operator is none.
+        .filter(pk=payout_id, to_network__in=list(NETWORKS))
         .first()
     )
 

@@ -23,16 +23,16 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 
-from engine.common.api import problem_response
 from engine.common.errors import InvalidInput
 from engine.common.ids import new_id
+from zopay_site.refusals import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django.http import HttpRequest
 
-API_PATHS = ("/connect/", "/api/", "/files/", "/healthz", "/readyz")
+API_PATHS = ("/connect/", "/api/", "/files/", "/momo/", "/healthz", "/readyz")
 ADMIN_PATH = "/admin/"
 HEADER_LENGTH_MAX = 4096
 # Control characters and unpaired surrogates have no business in a path, a query or a
@@ -71,7 +71,7 @@ class RefuseStrangeRequests:
         if strange is None:
             return self.get_response(request)
         if is_api(request):
-            return problem_response(InvalidInput(strange), request)
+            return refuse(InvalidInput(strange), request)
         return HttpResponse(strange, status=400, content_type="text/plain")
 
 

@@ -58,6 +58,7 @@ for _name, _texts in {
 # --- Money: how long, how deep, how often ----------------------------------------
 
 QUOTE_TTL_SECONDS = env.int("QUOTE_TTL_SECONDS", default=60)
+FLOAT_QUOTE_TTL_SECONDS = env.int("FLOAT_QUOTE_TTL_SECONDS", default=900)
 KEY_CACHE_SECONDS = env.int("KEY_CACHE_SECONDS", default=5)
 PRICE_CACHE_SECONDS = env.int("PRICE_CACHE_SECONDS", default=2)
 IDEMPOTENCY_REPLAY_HOURS = env.int("IDEMPOTENCY_REPLAY_HOURS", default=24)
@@ -131,13 +132,18 @@ if WEBHOOK_ALLOW_LOOPBACK and IS_HTTPS:
     raise ImproperlyConfigured("WEBHOOK_ALLOW_LOOPBACK is for development; unset it.")
 
 # The engine finds its doors and rails here; neither is imported by name anywhere else.
-PAYOUT_DOORS = {"connect": "connect.door.CONNECT"}
+PAYOUT_DOORS = {
+    "connect": "connect.door.CONNECT",
+    "disbursements": "disbursements.door.DISBURSEMENTS",
+}
 PAYOUT_RAILS = {
     "simulated": "engine.rails.simulated.SimulatedRail",
     "evm": "engine.rails.evm.rail.EvmRail",
     "house": "engine.rails.house.HouseRail",
     "momo": "engine.rails.momo.rail.MomoRail",
 }
+# What doors give each partner of the demo.
+DEMO_PARTS = ["disbursements.demo.equip"]
 LEDGER_INVARIANTS = [
     "engine.ledger.invariants.INVARIANTS",
     "engine.payouts.invariants.INVARIANTS",
@@ -157,6 +163,7 @@ INSTALLED_APPS = [
     "engine.webhooks",
     "engine.payouts",
     "connect",
+    "disbursements",
     "tracking",
     "unfold",
     "django.contrib.admin",
@@ -327,6 +334,12 @@ CELERY_BEAT_SCHEDULE = {
     "roll up hot accounts": {"task": "ledger.roll_up", "schedule": ROLLUP_SECONDS},
     "check the ledger": {"task": "ledger.check", "schedule": CHECK_LEDGER_SECONDS},
     "forget old answers": {"task": "partners.forget_answers", "schedule": 3600},
+    "forget used nonces": {"task": "disbursements.forget_nonces", "schedule": 600},
+    "pay open batches": {
+        "task": "disbursements.pay_batches",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": max(SWEEP_SECONDS * 5, 5)},
+    },
 }
 
 LOGGING = logging_for(level=env.str("LOG_LEVEL", default="INFO"))

@@ -10,7 +10,7 @@ from connect.pages import errors_page
 from tracking.views import show_devnet, show_simulated
 from zopay_site import health, pages
 
-handler500 = "connect.pages.server_error"
+handler500 = "zopay_site.refusals.server_error"
 
 urlpatterns = [
     path("", pages.front, name="front"),
@@ -23,6 +23,7 @@ urlpatterns = [
     path("simulated/<str:token>", show_simulated),
     path("devnet/<str:network>/tx/<str:token>", show_devnet),
     path("connect/v1/", include("connect.urls")),
+    path("", include("disbursements.urls")),
     path("docs/errors", errors_page, name="docs-errors"),
     path("admin/", admin.site.urls),
 ]

@@ -96,6 +96,7 @@ class Payouts(Endpoint):
                 livemode=caller.livemode,
                 idempotency_key=self.key,
                 fingerprint=digest,
+                door=CONNECT.name,
             )
         except RequestRefused as refusal:
             return self.refuse(refusal)

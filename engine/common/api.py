@@ -157,7 +157,7 @@ def respond_to_error(error: Exception, context: Mapping[str, Any]) -> Response |
         # finds out what became of it.
         logger.warning("database_unavailable", error=str(error))
         error = errors.Unavailable()
-    refusal = _as_refusal(error)
+    refusal = as_refusal(error)
     if refusal is None:
         return None
     request = context["request"]._request
@@ -195,7 +195,8 @@ def problem(refusal: errors.RequestRefused, request: HttpRequest) -> dict[str, A
     }
 
 
-def _as_refusal(error: Exception) -> errors.RequestRefused | None:
+def as_refusal(error: Exception) -> errors.RequestRefused | None:
+    """What a door tells of an error; None for anything unforeseen."""
     match error:
         case errors.RequestRefused():
             return error

@@ -44,7 +44,9 @@ class AskingAdmin(ModelAdmin):  # type: ignore[misc]
         is_grave: bool = False,
         status: int = 200,
     ) -> HttpResponse:
-        """Render the question; its form posts back to the same address."""
+        """Render the question about `row`, or about a new one where it is None; its form
+        posts back to the same address.
+        """
         page = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -54,6 +56,8 @@ class AskingAdmin(ModelAdmin):  # type: ignore[misc]
             "button": button,
             "text": text,
             "is_grave": is_grave,
-            "back_address": self.address("change", row.pk),
+            "back_address": self.address("change", row.pk)
+            if row
+            else self.address("changelist"),
         }
         return render(request, "admin/ask.html", page, status=status)

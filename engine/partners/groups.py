@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 VIEWER, OPERATOR, KEY_ADMIN = "viewer", "operator", "key admin"
 # Ours, not Django's: sessions and password hashes are nobody's reading.
 OUR_APPS = ("engine.", "connect", "disbursements", "payments", "tracking")
-KEY_VERBS = ("mint_apikey", "rotate_apikey", "revoke_apikey")
-OPERATOR_VERBS = ("change_endpoint", "resend_message")
+KEY_VERBS = (
+    *("mint_apikey", "rotate_apikey", "revoke_apikey"),
+    *("mint_signingkey", "revoke_signingkey"),
+)
+OPERATOR_VERBS = ("change_endpoint", "resend_message", "add_floatcredit")
 
 
 def grant(*, sender: AppConfig, using: str, **_: Any) -> None:

@@ -14,22 +14,23 @@ from unfold.admin import ModelAdmin, TabularInline
 from engine.common.ids import parse_public_id
 from engine.common.reading import ReadOnly, ReadOnlyAdmin
 from engine.common.units import format_units, format_usd
-from engine.payouts import admin_fence, admin_prices, admin_rebalancing, models
+from engine.payouts import admin_fence, admin_floats, admin_prices, admin_rebalancing, models
 from engine.payouts.links import tracking_url
-from engine.rails.networks import ASSETS
+from engine.rails.networks import NETWORKS
+from engine.rails.scales import scale_of
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.http import HttpRequest
 
 # Named so that Django's discovery of this module finds its pages too.
-__all__ = ["admin_fence", "admin_prices", "admin_rebalancing"]
+__all__ = ["admin_fence", "admin_floats", "admin_prices", "admin_rebalancing"]
 
 KEY_DIGITS = 32
 
 
 def _amount(units: int, asset: str) -> str:
-    return f"{format_units(units, scale=ASSETS[asset].scale)} {asset}"
+    return f"{format_units(units, scale=scale_of(asset))} {asset}"
 
 
 class PayoutEventInline(ReadOnly, TabularInline):  # type: ignore[misc]
@@ -110,6 +111,8 @@ class PayoutAdmin(TermsAdmin):
 
     @admin.display(description="tracking page")
     def tracking_page(self, payout: models.Payout) -> str:
+        if payout.to_network not in NETWORKS:
+            return "none for mobile money"
         url = tracking_url(payout.id)
         return format_html('<a href="{}">{}</a>', url, url)
 

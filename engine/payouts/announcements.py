@@ -35,13 +35,12 @@ def announce(end: Status, payout_ids: Iterable[UUID]) -> None:
     )
     prefetch_related_objects(payouts, "events")
     sequences = sequences_of(payout.public_id for payout in payouts)
-    owe_messages(
-        [
-            _draft(payout, sequences.get(payout.public_id, 0) + 1)
-            for payout in payouts
-            if _has_a_new_word(payout)
-        ]
-    )
+    drafts = [
+        _draft(payout, sequences.get(payout.public_id, 0) + 1)
+        for payout in payouts
+        if _has_a_new_word(payout)
+    ]
+    owe_messages([draft for draft in drafts if draft is not None])
 
 
 @cache
@@ -57,10 +56,14 @@ def _has_a_new_word(payout: Payout) -> bool:
     return door.word(before.status) != door.word(after.status)
 
 
-def _draft(payout: Payout, sequence: int) -> Draft:
+def _draft(payout: Payout, sequence: int) -> Draft | None:
+    """The message, or None where the door keeps such a step to itself."""
     door = door_named(payout.door)
     step = list(payout.events.all())[-1]
-    type_, body = door.announce(payout, step.happened_at, sequence)
+    told = door.announce(payout, step.happened_at, sequence)
+    if told is None:
+        return None
+    type_, body = told
     return Draft(
         partner_id=payout.partner_id,
         livemode=payout.livemode,

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import transaction
+from django.utils.module_loading import import_string
 
 from engine.common.units import parse_amount
 from engine.partners.groups import KEY_ADMIN, VIEWER
@@ -59,6 +60,9 @@ def bootstrap() -> dict[str, Any]:
             }
     told["tracking_url"] = f"{settings.ZOPAY_PUBLIC_URL}/t/"
     _listen(told["partners"][0])
+    for part in settings.DEMO_PARTS:
+        for partner in told["partners"]:
+            import_string(part)(partner)
     if told != known:
         _write(path, told)
     return told

@@ -27,7 +27,8 @@ class Door:
     the payout; it reads `payout`, `payout.quote` and nothing that can change later but
     `promised_at`. `describe` is what a later look shows, and begins with `accept`.
     `announce` words a step for the partner's webhooks: its type and its body, from the
-    payout, the moment and the sequence; `dialect` is how such a message is signed.
+    payout, the moment and the sequence, or None for a step it does not announce; `dialect`
+    is how such a message is signed.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Door:
     edges: Mapping[str, frozenset[str]]
     accept: Callable[[Payout], dict[str, Any]]
     describe: Callable[[Payout], dict[str, Any]]
-    announce: Callable[[Payout, datetime, int], tuple[str, dict[str, Any]]]
+    announce: Callable[[Payout, datetime, int], tuple[str, dict[str, Any]] | None]
     dialect: str
 
     def word(self, status: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from engine.rails.momo.failures import CATALOGUE
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -51,6 +53,8 @@ _FAILURES = (
         "The payout was cancelled before it was sent. The funds are back.",
         is_retryable=True,
     ),
+    # Mobile money: what operators said, in the same words.
+    *(Failure(one.code, one.partner, one.is_retryable) for one in CATALOGUE.values()),
 )
 
 FAILURES = MappingProxyType({failure.code: failure for failure in _FAILURES})

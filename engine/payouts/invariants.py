@@ -7,10 +7,13 @@ from engine.ledger.invariants import Invariant
 INVARIANTS = (
     Invariant(
         name="held_is_what_payouts_on_their_way_hold",
-        says="Every user's held account is the sum of her payouts that are not final.",
+        says="Every held account is the sum of its payouts that are not final.",
         sql="""
             SELECT h.held_account_id AS account_id, a.balance, coalesce(p.units, 0) AS expected
-            FROM payouts_holding h
+            FROM (
+                SELECT held_account_id FROM payouts_holding
+                UNION ALL SELECT held_account_id FROM payouts_partnerfloat
+            ) h
             JOIN ledger_account a ON a.id = h.held_account_id
             LEFT JOIN (
                 SELECT held_account_id, sum(units_sent) AS units FROM payouts_payout

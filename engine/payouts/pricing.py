@@ -17,7 +17,7 @@ from engine.common.units import divide_up
 from engine.partners.models import FeeSchedule
 from engine.payouts.errors import RouteUnavailable
 from engine.payouts.models import AssetPrice, BridgeFee, NetworkFee
-from engine.rails.networks import ASSETS
+from engine.rails.scales import scale_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,11 +66,11 @@ class PriceBook:
         price = self.assets.get(asset)
         if price is None:
             raise RouteUnavailable(f"There is no price for {asset} right now.")
-        return divide_up(units * price, 10 ** ASSETS[asset].scale)
+        return divide_up(units * price, 10 ** scale_of(asset))
 
     def units_for(self, *, asset: str, usd_micros: int) -> int:
         """How many units of `asset` are worth `usd_micros`, rounded up."""
-        return divide_up(usd_micros * 10 ** ASSETS[asset].scale, self.assets[asset])
+        return divide_up(usd_micros * 10 ** scale_of(asset), self.assets[asset])
 
     def cost(
         self, *, asset: str, units: int, from_network: str, to_network: str, schedule: int

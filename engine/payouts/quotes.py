@@ -141,6 +141,7 @@ def _draft(request: QuoteRequest, route: Route, purse: Purse, book: PriceBook) -
         units_sent=request.units,
         units_received=request.units - fee,
         units_fee=fee,
+        units_gateway_fee=0,
         sent_usd_micros=book.worth(asset=asset.code, units=request.units),
         network_fee_usd_micros=cost.network_usd_micros,
         provider_fee_usd_micros=cost.provider_usd_micros,
@@ -153,7 +154,7 @@ def _draft(request: QuoteRequest, route: Route, purse: Purse, book: PriceBook) -
         expires_at=purse.read_at + timedelta(seconds=settings.QUOTE_TTL_SECONDS),
     )
     quote.signature = sign_quote(quote)
-    quote.answer = _answer_to_come(quote)
+    quote.answer = answer_to_come(quote)
     return quote
 
 
@@ -243,7 +244,7 @@ def parse_quote_id(text: str) -> tuple[UUID, str] | None:
     return None if key is None else (key, text[-SIGNATURE_LENGTH:])
 
 
-def _answer_to_come(quote: Quote) -> str:
+def answer_to_come(quote: Quote) -> str:
     """The door's answer to the execute, written while every term is at hand."""
     payout = Payout(
         id=quote.payout_id,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from engine.rails.connections import connected_networks
+from engine.rails.models import MomoAccount
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,19 +15,25 @@ if TYPE_CHECKING:
     from engine.payouts.models import Payout
 
 EVM = "evm"
+MOMO = "momo"
 SIMULATED = "simulated"
 # Over a bridge the house pays from what it holds at the other end: nothing leaves the
 # source, and its own rail says whether there is enough.
 FIRST_LEG_RAILS = {EVM: "house"}
 
 
-def rails_by_network() -> Mapping[str, str]:
+def rails_by_network(*, over_gateways: bool = False) -> Mapping[str, str]:
     """What payouts_execute() chooses from: a live payout's by its network, `live` for the
     networks that are not connected, where that is allowed, and `test` for test mode.
+
+    A gateway's are by currency too, such as `mtn_momo:XAF`. They are read from a table,
+    so only `over_gateways`.
     """
     rails = dict.fromkeys(connected_networks(), EVM) | {
         "test": settings.PAYOUT_RAIL or SIMULATED
     }
+    if over_gateways:
+        rails |= {f"{network}:{currency}": MOMO for network, currency, _ in _accounts()}
     return rails | {"live": settings.PAYOUT_RAIL} if settings.PAYOUT_RAIL else rails
 
 
@@ -34,6 +41,30 @@ def can_pay(network: str, *, livemode: bool) -> bool:
     """Whether any rail would take a payout there."""
     rails = rails_by_network()
     return not livemode or network in rails or "live" in rails
+
+
+def can_pay_number(gateway: str, *, currency: str, country: str, livemode: bool) -> bool:
+    """Whether anything of ours would pay a number of that country by that gateway.
+
+    Where an account pays the currency by that gateway, accounts alone pay it: a country
+    that has none is refused, and never paid by pretending.
+    """
+    if not livemode:
+        return True
+    countries = {
+        place for network, paid, place in _accounts() if (network, paid) == (gateway, currency)
+    }
+    return country in countries if countries else bool(settings.PAYOUT_RAIL)
+
+
+def _accounts() -> list[tuple[str, str, str]]:
+    """Gateway, currency and country of each account of ours that may pay now."""
+    return list(
+        MomoAccount.objects.filter(livemode=True, is_enabled=True, credentials__isnull=False)
+        .order_by()
+        .values_list("network", "currency", "country")
+        .distinct()
+    )
 
 
 def rail_of_leg(payout: Payout) -> str:

@@ -53,7 +53,15 @@ JOIN ledger_account available ON available.id = h.available_account_id
 JOIN ledger_account held ON held.id = h.held_account_id
 WHERE u.partner_id = %(partner_id)s AND u.livemode = %(livemode)s
   AND (available.balance > 0 OR held.balance > 0)
-GROUP BY h.asset, h.network ORDER BY h.asset, h.network
+GROUP BY h.asset, h.network
+UNION ALL
+SELECT f.currency, 'float', available.balance, held.balance
+FROM payouts_partnerfloat f
+JOIN ledger_account available ON available.id = f.available_account_id
+JOIN ledger_account held ON held.id = f.held_account_id
+WHERE f.partner_id = %(partner_id)s AND f.livemode = %(livemode)s
+  AND (available.balance > 0 OR held.balance > 0)
+ORDER BY 1, 2
 """
 # Among those a person compares an address by eye with; older ones she has forgotten.
 RECENT_PAYOUTS = 500

@@ -26,6 +26,7 @@ from engine.ledger.services import move
 from engine.partners.models import Partner
 from engine.partners.services import see_end_user
 from engine.payouts import sending, services
+from engine.payouts.floats import open_float
 from engine.payouts.funds import open_holding
 from engine.payouts.models import BreakKind, Payout, PayoutEvent, Quote
 from engine.payouts.models.payouts import Terms
@@ -68,7 +69,7 @@ class Line:
 
     quote: dict[str, Any]
     payout: dict[str, Any]
-    external_ref: str
+    external_ref: str | None
     attempt: dict[str, Any]
     terms: dict[str, Any]
 
@@ -178,12 +179,19 @@ def _refuse_unsigned(line: Line) -> None:
 
 
 def _terms_of_today(line: Line) -> dict[str, Any]:
-    """The user and her accounts by the numbers that this database gives them."""
+    """Whose money it is, and the accounts, by the numbers that this database gives them."""
     quote = Quote.objects.filter(pk=line.quote["id"]).first()
     if quote is not None:
         user_id, available, held = (
             quote.end_user_id, quote.available_account_id, quote.held_account_id
         )  # fmt: skip
+    elif line.external_ref is None:
+        known = open_float(
+            partner_id=UUID(line.payout["partner_id"]),
+            livemode=line.payout["livemode"],
+            currency=line.payout["asset"],
+        )
+        user_id, available, held = None, known.available_account_id, known.held_account_id
     else:
         livemode = line.payout["livemode"]
         user_id = see_end_user(

@@ -43,7 +43,7 @@ NOTE_LEG = (SQL / "note_leg.sql").read_text()
 RESCHEDULE = (SQL / "reschedule.sql").read_text()
 EXECUTE = """
 SELECT outcome, answer_status, answer, payout
-FROM payouts_execute(%s, %s, %s, %s, %s, %s, make_interval(hours => %s), %s::jsonb)
+FROM payouts_execute(%s, %s, %s, %s, %s, %s, make_interval(hours => %s), %s::jsonb, %s)
 """
 LOCK = "SELECT FROM payouts_payout WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE"
 
@@ -64,8 +64,13 @@ def execute_quote(
     livemode: bool,
     idempotency_key: str | None = None,
     fingerprint: bytes = b"",
+    door: str,
+    over_gateways: bool = False,
 ) -> Execution:
     """Turn a quote into a payout and hold its funds, in one round trip and one commit.
+
+    `door` is the one that made the quote; to any other there is no such quote. Where it
+    pays `over_gateways`, a look at our accounts with operators comes before.
 
     Raises QuoteInvalid, QuoteNotFound, QuoteAlreadyUsed, QuoteExpired, InsufficientFunds,
     LimitReached, DestinationBlocked, PayoutsFrozen or IdempotencyConflict, and then
@@ -82,7 +87,8 @@ def execute_quote(
             idempotency_key,
             fingerprint,
             settings.IDEMPOTENCY_REPLAY_HOURS,
-            json.dumps(rails_by_network()),
+            json.dumps(rails_by_network(over_gateways=over_gateways)),
+            door,
         ]
     )
     match outcome:
@@ -206,6 +212,14 @@ def _advance_rows(end: Status, steps: Sequence[Step]) -> list[Moved]:
             },
         )
         return [Moved.from_row(row) for row in cursor.fetchall()]
+
+
+def cancel(payout_id: UUID) -> bool:
+    """Give up a payout that no rail was asked for yet, and release its hold.
+
+    False when it is too late: from `sending` on only a look-up can tell what became of it.
+    """
+    return bool(advance(Status.CANCELLED, [Step(payout_id, failure_code="cancelled")]))
 
 
 def begin_next_leg(payout_ids: Sequence[UUID]) -> list[Moved]:

@@ -103,6 +103,11 @@ class Msisdn:
     country: str
 
     @property
+    def currencies(self) -> tuple[str, ...]:
+        """What is paid in that country; nothing where we know none."""
+        return COUNTRY_CURRENCIES.get(self.country, ())
+
+    @property
     def operator(self) -> str:
         """`mtn`, `orange`, another one's name, or empty when nobody can tell."""
         return _operator(self.e164, self.country)
@@ -118,6 +123,18 @@ def read_msisdn(text: str, *, currency: str) -> Msisdn:
 
     Raises DestinationInvalid: `not_e164`, `not_possible` or `currency_mismatch`.
     """
+    number = read_number(text)
+    if currency not in number.currencies:
+        raise DestinationInvalid(
+            f"A number of {number.country or 'no country that we know'} is not paid in"
+            f" {currency}.",
+            reason="currency_mismatch",
+        )
+    return number
+
+
+def read_number(text: str) -> Msisdn:
+    """Read a number in E.164 of any country. Raises DestinationInvalid as read_msisdn does."""
     # Here, since its tables take a second to load and most requests need none of them.
     import phonenumbers
 
@@ -134,13 +151,7 @@ def read_msisdn(text: str, *, currency: str) -> Msisdn:
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     if not phonenumbers.is_possible_number(number) or e164 != text:
         raise DestinationInvalid("The number is too long or short.", reason="not_possible")
-    country = _country(number)
-    if currency not in COUNTRY_CURRENCIES.get(country, ()):
-        raise DestinationInvalid(
-            f"A number of {country or 'no country that we know'} is not paid in {currency}.",
-            reason="currency_mismatch",
-        )
-    return Msisdn(e164, country)
+    return Msisdn(e164, _country(number))
 
 
 def _country(number: PhoneNumber) -> str:

@@ -27,7 +27,9 @@ from django.db import connection, transaction
 
 from engine.rails.base import Outcome, Prepared, Receipt, Sighting
 from engine.rails.errors import RailRejected
+from engine.rails.momo.references import reference_of
 from engine.rails.networks import ASSETS, NETWORKS, Family
+from engine.rails.operators import CURRENCIES, GATEWAYS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +50,13 @@ ADVANCE = """
 
 # How much longer than it said a late transfer takes.
 LATE_TIMES = 6
+# What becomes of a send by a gateway: how the number ends, as at MTN's simulator.
+NUMBERS = {"6089": "refuse", "6119": "revert", "6129": "hold"}
+# What operators say instead of the networks' words.
+GATEWAY_FAILURES = {
+    "destination_rejected": "payee_not_found",
+    "transfer_reverted": "provider_failed",
+}
 STEERING = {1: "refuse", 2: "revert", 3: "hold", 4: "late"}
 FAILURES = {
     "destination_rejected": "The network refused the transfer before taking it.",
@@ -116,13 +125,12 @@ class SimulatedRail:
         return [_sighting(prepared, answers[prepared.reference]) for prepared in batch]
 
     def _prepare_one(self, order: Order) -> Prepared | RailRejected:
-        asset, network = ASSETS.get(order.asset), NETWORKS.get(order.network)
-        if asset is None or network is None or network.code not in asset.networks:
+        if not _is_carried(order):
             return RailRejected(
                 f"{order.asset} does not live on {order.network}.",
                 failure_code="asset_not_on_network",
             )
-        reference = _reference(order, network.family)
+        reference = _reference(order)
         payload = {
             "reference": reference,
             "payout_id": order.payout_id.hex,
@@ -133,7 +141,7 @@ class SimulatedRail:
             # A string: orjson writes no integer beyond 64 bits.
             "units": str(order.units),
             "destination": order.destination,
-            "fate": _fate(order, asset.scale),
+            "fate": _fate(order),
         }
         return Prepared(self.name, order.network, reference, orjson.dumps(payload))
 
@@ -145,21 +153,34 @@ def advance(payout_id: UUID) -> int:
         return int(cursor.rowcount)
 
 
-def _fate(order: Order, scale: int) -> str:
+def _is_carried(order: Order) -> bool:
+    """Whether the asset lives on that network, or the currency is paid by that gateway."""
+    asset = ASSETS.get(order.asset)
+    if asset is None:
+        return order.asset in CURRENCIES and order.network in GATEWAYS.values()
+    return order.network in asset.networks
+
+
+def _fate(order: Order) -> str:
     """What shall happen to an order, by its last two decimals. Live ones always arrive.
 
-    Of two legs only the last one is steered: the money must first get there.
+    Of two legs only the last one is steered: the money must first get there. By a gateway
+    the end of the number decides, since francs have no decimals.
     """
+    if order.network in GATEWAYS.values():
+        return NUMBERS.get(order.destination[-4:], "deliver")
     if order.livemode or not order.is_last_leg:
         return "deliver"
-    hundredths, rest = divmod(order.asked_units, 10 ** (scale - 2))
+    hundredths, rest = divmod(order.asked_units, 10 ** (ASSETS[order.asset].scale - 2))
     return STEERING.get(hundredths % 100, "deliver") if rest == 0 else "deliver"
 
 
-def _reference(order: Order, family: Family) -> str:
-    """The order's name in the shape of its network's hashes and signatures."""
+def _reference(order: Order) -> str:
+    """The order's name in the shape of its network's hashes, signatures or references."""
+    if order.network in GATEWAYS.values():
+        return str(reference_of(order))
     seed = f"simulated rail|{order.payout_id.hex}|{order.leg}|{order.attempt}".encode()
-    match family:
+    match NETWORKS[order.network].family:
         case Family.EVM:
             return f"0x{sha256(seed).hexdigest()}"
         case Family.SOLANA:
@@ -182,12 +203,17 @@ def _json_list(batch: Sequence[Prepared]) -> str:
 
 
 def _sighting(prepared: Prepared, answer: _Answer) -> Sighting:
-    needed = NETWORKS[prepared.network].final_confirmations
+    network = NETWORKS.get(prepared.network)
+    # A gateway says yes once and means it.
+    needed = 1 if network is None else network.final_confirmations
     evidence: dict[str, Any] = {"said": answer.said}
     if answer.happened_at is not None:
         evidence["at"] = answer.happened_at.isoformat()
-    if answer.failure_code:
-        evidence["code"] = answer.failure_code
+    code = answer.failure_code
+    if network is None:
+        code = GATEWAY_FAILURES.get(code, code)
+    if code:
+        evidence["code"] = code
     outcome = Outcome.UNKNOWN if answer.said == "silent" else Outcome(answer.said)
     # The last confirmation is what makes it final, so it never shows before.
     grown = needed if outcome is Outcome.FINAL else int((needed - 1) * answer.progress)
@@ -198,6 +224,6 @@ def _sighting(prepared: Prepared, answer: _Answer) -> Sighting:
         evidence=evidence,
         seen_at=answer.seen_at,
         expected_at=answer.expected_at,
-        failure_code=answer.failure_code,
-        failure_message=FAILURES.get(answer.failure_code, ""),
+        failure_code=code,
+        failure_message=FAILURES.get(code, ""),
     )

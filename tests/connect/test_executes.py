@@ -107,7 +107,7 @@ def test_a_quote_is_kept_at_59_9_seconds(live_api, funded):
     quote_id = live_api.quote()
     execute = f"""
         PERFORM payouts_execute('{quote_id[3:35]}', '{quote_id[35:]}', '{funded.pk}', true,
-                                NULL, '', interval '24 hours', '{{"live": "simulated"}}');
+                                NULL, '', interval '24 hours', '{{"live": "simulated"}}', 'connect');
     END $$;
     """
     with connection.cursor() as cursor:

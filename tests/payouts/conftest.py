@@ -37,7 +37,12 @@ def execute(funded):
 
     def run(quote, **changes):
         return services.execute_quote(
-            **{"quote_id": quote.public_id, "partner_id": funded.pk, "livemode": quote.livemode}
+            **{
+                "quote_id": quote.public_id,
+                "partner_id": funded.pk,
+                "livemode": quote.livemode,
+                "door": "connect",
+            }
             | changes
         )
 

@@ -86,3 +86,26 @@ def test_a_database_that_is_no_demo_gets_none(home, settings):
         call_command("bootstrap_demo")
 
     assert Partner.objects.exists() is False
+
+
+def test_each_partner_can_disburse(bootstrap):
+    from tests.disbursements.merchant import Merchant
+
+    for partner in bootstrap()["partners"]:
+        assert list(partner["disbursements"]) == ["key", "secret", "origin"]
+        merchant = Merchant(**partner["disbursements"])
+        assert merchant.pay()["status"] == "PENDING"
+
+
+def test_a_demo_from_before_there_were_disbursements_is_equipped(bootstrap, home):
+    first = bootstrap()
+    older = [
+        {name: told for name, told in partner.items() if name != "disbursements"}
+        for partner in first["partners"]
+    ]
+    (home / "demo.json").write_text(json.dumps(first | {"partners": older}))
+
+    again = bootstrap()
+
+    assert again["partners"][0]["connect"] == first["partners"][0]["connect"]
+    assert again["partners"][0]["disbursements"] != first["partners"][0]["disbursements"]

@@ -55,7 +55,7 @@ class Story:
             )
         )
         services.execute_quote(
-            quote_id=quote.public_id, partner_id=partner.pk, livemode=livemode
+            quote_id=quote.public_id, partner_id=partner.pk, livemode=livemode, door="connect"
         )
         self.quote, self.id = quote, quote.payout_id
         self.token = tracking_token(self.id)

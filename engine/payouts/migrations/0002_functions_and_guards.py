@@ -22,7 +22,7 @@ DROP FUNCTION payouts_terms_are_fixed();
 DROP FUNCTION payouts_step_is_legal();
 DROP FUNCTION payouts_quote_keeps_its_promise();
 DROP FUNCTION payouts_refuse_change();
-DROP FUNCTION IF EXISTS payouts_execute(uuid, text, uuid, boolean, text, bytea, interval, jsonb);
+DROP FUNCTION IF EXISTS payouts_execute(uuid, text, uuid, boolean, text, bytea, interval, jsonb, text);
 DROP FUNCTION payouts_replay(uuid, boolean, text, bytea, timestamptz);
 DROP FUNCTION payouts_answer(text, timestamptz);
 DROP FUNCTION payouts_objection(payouts_quote);

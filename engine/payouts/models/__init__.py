@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.payouts.models.fence import Break, BreakKind, Fence, Journal, Reconciliation
+from engine.payouts.models.floats import FloatCredit, GatewayFee, PartnerFloat
 from engine.payouts.models.funds import Deposit, Holding
 from engine.payouts.models.guards import BlockedDestination, Freeze, Limit
 from engine.payouts.models.payouts import Payout, PayoutEvent, Quote
@@ -16,12 +17,15 @@ __all__ = [
     "BridgeFee",
     "Deposit",
     "Fence",
+    "FloatCredit",
     "Freeze",
+    "GatewayFee",
     "Holding",
     "Journal",
     "Limit",
     "NativePrice",
     "NetworkFee",
+    "PartnerFloat",
     "Payout",
     "PayoutEvent",
     "Quote",

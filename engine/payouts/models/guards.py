@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -12,16 +13,25 @@ from engine.partners.models import Partner
 from engine.rails.addresses import read_address
 from engine.rails.errors import DestinationInvalid
 from engine.rails.networks import network_named
+from engine.rails.operators import GATEWAYS, read_number
 
 # Why a text that was meant to be an address is none: a slip, and not another kind of
 # destination.
-SLIPS = frozenset({"checksum_mismatch", "length_wrong", "test_network"})
+SLIPS = frozenset(
+    {"checksum_mismatch", "length_wrong", "test_network", "not_e164", "not_possible"}
+)
+
+
+def place_named(text: str) -> str:
+    """The code of a network, or a gateway's name such as mtn_momo. Raises NetworkUnknown."""
+    gateway = text.lower()
+    return gateway if gateway in GATEWAYS.values() else network_named(text).code
 
 
 class Freeze(models.Model):
     """While one stands, nothing new is executed and nothing is signed on its network.
 
-    An empty `network` freezes the house.
+    An empty `network` freezes the house; a gateway is a network like any other.
     """
 
     network = models.CharField(max_length=16, blank=True)
@@ -42,12 +52,12 @@ class Freeze(models.Model):
         return f"{self.network or 'everything'}: {self.reason}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Freeze a network that exists, or nobody would notice that nothing stopped.
+        """Freeze a place that exists, or nobody would notice that nothing stopped.
 
         Raises NetworkUnknown.
         """
         if self.network:
-            self.network = network_named(self.network).code
+            self.network = place_named(self.network)
         super().save(*args, **kwargs)
 
 
@@ -85,7 +95,10 @@ class BlockedDestination(models.Model):
     def clean(self) -> None:
         self.destination = self.destination.strip()
         try:
-            self.destination = read_address(self.destination).canonical
+            if self.destination.startswith("+"):
+                self.destination = read_number(re.sub(r"[ ().-]", "", self.destination)).e164
+            else:
+                self.destination = read_address(self.destination).canonical
         except DestinationInvalid as refusal:
             if refusal.reason in SLIPS:
                 raise ValidationError({"destination": refusal.message}) from None

@@ -20,7 +20,10 @@ class Terms(models.Model):
 
     partner = models.ForeignKey(Partner, models.PROTECT, related_name="+", db_index=False)
     livemode = models.BooleanField()
-    end_user = models.ForeignKey(EndUser, models.PROTECT, related_name="+", db_index=False)
+    # None where a partner pays from a float of its own.
+    end_user = models.ForeignKey(
+        EndUser, models.PROTECT, related_name="+", db_index=False, null=True, blank=True
+    )
     door = models.CharField(max_length=20)
     asset = models.CharField(max_length=16)
     from_network = models.CharField(max_length=16)
@@ -48,6 +51,8 @@ class Quote(Terms):
     # HMAC over every term, in base64url; the second half of the public quote_id.
     signature = models.CharField(max_length=43)
     units_fee = UnitsField()
+    # The operator's part of the fee, where fees are in the currency that is paid.
+    units_gateway_fee = UnitsField(db_default=0)
     sent_usd_micros = models.BigIntegerField()
     network_fee_usd_micros = models.BigIntegerField()
     provider_fee_usd_micros = models.BigIntegerField()
@@ -70,6 +75,10 @@ class Quote(Terms):
             models.CheckConstraint(
                 condition=Q(units_received__gt=0, units_fee__gte=0),
                 name="quote_delivers_something",
+            ),
+            models.CheckConstraint(
+                condition=Q(units_gateway_fee__gte=0, units_gateway_fee__lte=F("units_fee")),
+                name="gateway_fee_is_part_of_the_fee",
             ),
             models.CheckConstraint(
                 condition=Q(expires_at__gt=F("created_at")), name="quote_lives_a_while"
@@ -133,6 +142,17 @@ class Payout(Terms):
                 fields=["partner", "livemode", "-created_at", "-id"], name="payout_newest"
             ),
             models.Index(fields=["end_user", "-created_at", "-id"], name="payout_of_user"),
+            # Of floats alone: they cost the others nothing.
+            models.Index(
+                fields=["partner", "livemode", "-created_at", "-id"],
+                condition=Q(end_user__isnull=True),
+                name="payout_of_float",
+            ),
+            models.Index(
+                fields=["partner", "livemode", "status", "-created_at", "-id"],
+                condition=Q(end_user__isnull=True),
+                name="payout_of_float_by_status",
+            ),
         ]
         constraints = [
             models.CheckConstraint(

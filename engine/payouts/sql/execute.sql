@@ -81,6 +81,7 @@ END $$;
 CREATE OR REPLACE FUNCTION payouts_execute(
     p_quote uuid, p_signature text, p_partner uuid, p_livemode boolean,
     p_key text, p_fingerprint bytea, p_replay interval, p_rails jsonb,
+    p_door text,
     OUT outcome text, OUT answer_status integer, OUT answer bytea, OUT payout uuid
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -94,7 +95,7 @@ BEGIN
         outcome := 'quote_invalid';
         RETURN;
     END IF;
-    IF q.partner_id <> p_partner OR q.livemode <> p_livemode THEN
+    IF q.partner_id <> p_partner OR q.livemode <> p_livemode OR q.door <> p_door THEN
         outcome := 'quote_not_found';
         RETURN;
     END IF;
@@ -123,7 +124,9 @@ BEGIN
     IF outcome IS NOT NULL THEN
         RETURN;
     END IF;
-    v_rail := CASE WHEN q.livemode THEN coalesce(p_rails->>q.to_network, p_rails->>'live')
+    v_rail := CASE WHEN q.livemode
+                   THEN coalesce(p_rails->>(q.to_network || ':' || q.asset),
+                                 p_rails->>q.to_network, p_rails->>'live')
                    ELSE p_rails->>'test' END;
     IF v_rail IS NULL THEN
         outcome := 'route_unavailable';

@@ -14,7 +14,7 @@ SELECT a.id, a.rail, a.network, a.reference, a.payload, jsonb_build_object(
 FROM rails_attempt a
 JOIN payouts_payout p ON p.id = a.payout_id
 JOIN payouts_quote q ON q.id = p.quote_id
-JOIN partners_enduser u ON u.id = p.end_user_id
+LEFT JOIN partners_enduser u ON u.id = p.end_user_id
 WHERE a.id = ANY(%s::bigint[]) AND p.livemode AND NOT EXISTS (
     SELECT FROM rails_sendevidence e WHERE e.attempt_id = a.id AND e.kind = 'submit'
 )

@@ -20,6 +20,11 @@ def reference_of(order: Order) -> UUID:
     Computed from what is sent and nothing else, so that a lost database changes nothing;
     under a key of ours, so that nobody else can name a send before we have.
     """
-    place = f"{NAME} {order.leg} {order.attempt}".encode()
-    digest = sign("momo-reference", order.payout_id.bytes + place)
+    return reference_of_payout(order.payout_id, leg=order.leg, attempt=order.attempt)
+
+
+def reference_of_payout(payout_id: UUID, *, leg: int = 1, attempt: int = 1) -> UUID:
+    """The same by the payout alone, for who promises it before there is an order."""
+    place = f"{NAME} {leg} {attempt}".encode()
+    digest = sign("momo-reference", payout_id.bytes + place)
     return UUID(bytes=digest[:UUID_BYTES], version=4)

@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError, transaction
 
 from engine.payouts.models import Freeze
+from engine.payouts.models.guards import place_named
 from engine.rails.errors import NetworkUnknown
-from engine.rails.networks import network_named
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, network: str, reason: str, **_options: Any) -> None:
         try:
-            network = network and network_named(network).code
+            network = network and place_named(network)
         except NetworkUnknown as refusal:
             raise CommandError(refusal.message) from None
         try:

@@ -10,8 +10,8 @@ from django.utils import timezone
 from engine.payouts import fence
 from engine.payouts.management.staff import staff_named
 from engine.payouts.models import Fence, Freeze
+from engine.payouts.models.guards import place_named
 from engine.rails.errors import NetworkUnknown
-from engine.rails.networks import network_named
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         self, *_args: Any, network: str, by: str = "", second: str = "", **_options: Any
     ) -> None:
         try:
-            network = network and network_named(network).code
+            network = network and place_named(network)
         except NetworkUnknown as refusal:
             raise CommandError(refusal.message) from None
         if not network and Fence.objects.filter(is_up=True).exists():

@@ -111,7 +111,7 @@ class LimitField(serializers.IntegerField):
     """How many rows a page may have: ASCII digits only."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(min_value=1, max_value=200, default=50, **options)
+        super().__init__(**{"min_value": 1, "max_value": 200, "default": 50, **options})
 
     def to_internal_value(self, data: Any) -> int:
         if not isinstance(data, str) or WHOLE_NUMBER.match(data) is None:

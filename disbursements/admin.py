@@ -1,0 +1,211 @@
+"""Signing keys and batches, as the people see them who look after merchants.
+
+A secret is rendered straight into the answer of the POST that made it, as in
+engine.partners.admin_keys: nobody can ask for it again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.html import format_html
+from django.views.decorators.debug import sensitive_variables
+from unfold.admin import TabularInline
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from disbursements.keys import OriginInvalid, exact_origin, mint_signing_key, revoke_signing_key
+from disbursements.models import Batch, BatchRow, SigningKey
+from engine.common.asking import AskingAdmin
+from engine.common.reading import ReadOnly, ReadOnlyAdmin
+from engine.partners.forms import LinesField
+from engine.partners.models import Partner
+from engine.partners.validation import exact_network, visible_text
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+    from django.http import HttpRequest, HttpResponse
+
+BATCH_STATES = {"PROCESSING": "info", "COMPLETED": "success", "FAILED": "danger"}
+BAD_ROWS_SHOWN = 100
+
+
+class MintSigningKeyForm(forms.Form):
+    """What a signing key is made of."""
+
+    partner = forms.ModelChoiceField(Partner.objects.all(), widget=UnfoldAdminSelectWidget)
+    name = forms.CharField(max_length=100, widget=UnfoldAdminTextInputWidget)
+    origins = LinesField(
+        help_text="What x-zo-origin may say, one a line, such as https://shop.example."
+    )
+    cidrs = LinesField(
+        label="Networks",
+        required=False,
+        help_text="It works from these only, one a line. Empty: from anywhere.",
+    )
+
+    def clean_name(self) -> str:
+        name = visible_text(self.cleaned_data["name"])
+        if not name:
+            raise ValidationError("The name has nothing in it to read.")
+        return name
+
+    def clean_origins(self) -> list[str]:
+        try:
+            return [exact_origin(text) for text in self.cleaned_data["origins"]]
+        except OriginInvalid as error:
+            raise ValidationError(str(error)) from None
+
+    def clean_cidrs(self) -> list[str]:
+        return [exact_network(text) for text in self.cleaned_data["cidrs"]]
+
+
+@admin.register(SigningKey)
+class SigningKeyAdmin(AskingAdmin, ReadOnlyAdmin):
+    actions_list = ("mint",)
+    actions_detail = ("revoke",)
+    list_display = ("key", "name", "partner", "state", "last_used_at", "created_at")
+    list_filter = (("partner", admin.RelatedOnlyFieldListFilter),)
+    list_select_related = ("partner",)
+    search_fields = ("key", "name", "partner__name")
+    fields = (
+        "key",
+        ("name", "partner"),
+        "state",
+        ("origins", "cidrs"),
+        ("created_at", "last_used_at", "revoked_at"),
+    )
+
+    def has_mint_permission(self, request: HttpRequest, _key: Any = None) -> bool:
+        return request.user.has_perm("disbursements.mint_signingkey")
+
+    def has_revoke_permission(self, request: HttpRequest, _key: Any = None) -> bool:
+        return request.user.has_perm("disbursements.revoke_signingkey")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        """A key that is revoked has no more to be done to it."""
+        key = self.get_object(request, unquote(str(object_id)))
+        if key is None or key.revoked_at is not None:
+            return []
+        offered: list[Any] = super().get_actions_detail(request, object_id)
+        return offered
+
+    @display(description="state", label={"active": "success", "revoked": "danger"})  # type: ignore[untyped-decorator]
+    def state(self, key: SigningKey) -> str:
+        return "active" if key.revoked_at is None else "revoked"
+
+    @action(  # type: ignore[untyped-decorator]
+        description="Mint a signing key",
+        url_path="mint",
+        permissions=["mint"],
+        variant=ActionVariant.PRIMARY,
+    )
+    @sensitive_variables("secret")
+    def mint(self, request: HttpRequest) -> HttpResponse:
+        """Ask what the key is made of, then make it and show its secret."""
+        form = MintSigningKeyForm(request.POST or None)
+        if request.method != "POST" or not form.is_valid():
+            return self.ask(
+                request,
+                None,
+                form,
+                title="Mint a signing key",
+                button="Mint",
+                text="It signs live disbursements. The secret is shown once.",
+            )
+        asked = form.cleaned_data
+        with transaction.atomic():
+            key, secret = mint_signing_key(
+                partner=asked["partner"],
+                name=asked["name"],
+                origins=asked["origins"],
+                cidrs=asked["cidrs"],
+            )
+            self.log_addition(request, key, f"Minted for {key.partner}.")
+        return self._show(request, key, secret)
+
+    @sensitive_variables("secret", "page")
+    def _show(self, request: HttpRequest, key: SigningKey, secret: str) -> HttpResponse:
+        page = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Copy the secret now",
+            "key": key,
+            "secret": secret,
+            "back_address": self.address("change", key.pk),
+        }
+        # The admin's own wrapper adds `no-store`, to this page as to every other.
+        return render(request, "admin/disbursements/signingkey/secret.html", page)
+
+    @action(  # type: ignore[untyped-decorator]
+        description="Revoke",
+        url_path="revoke",
+        permissions=["revoke"],
+        variant=ActionVariant.DANGER,
+    )
+    def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask whether it is meant, then end the key's life."""
+        key = cast("SigningKey", self.find(request, object_id))
+        if request.method != "POST":
+            return self.ask(
+                request,
+                key,
+                forms.Form(),
+                title="Revoke this signing key?",
+                button="Revoke for ever",
+                text="Every request that it signs is refused from now on. This cannot be"
+                " undone.",
+                is_grave=True,
+            )
+        with transaction.atomic():
+            if revoke_signing_key(key):
+                self.log_change(request, key, "Revoked.")
+        messages.success(request, f"{key} is revoked.")
+        return HttpResponseRedirect(self.address("change", key.pk))
+
+
+class BadRowInline(ReadOnly, TabularInline):  # type: ignore[misc]
+    model = BatchRow
+    verbose_name_plural = "rows that could not be paid"
+    fields = ("line", "error")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BatchRow]:
+        rows: QuerySet[BatchRow] = super().get_queryset(request)
+        # A batch has ten thousand rows; the payouts have a list of their own.
+        return rows.filter(payout_id=None).order_by("line")
+
+
+@admin.register(Batch)
+class BatchAdmin(ReadOnlyAdmin):
+    list_display = ("public_id", "partner", "standing", "progress", "created_at")
+    list_filter = ("status", ("partner", admin.RelatedOnlyFieldListFilter))
+    list_select_related = ("partner",)
+    search_fields = ("partner__name", "key")
+    fields = ("public_id", ("partner", "filename"), ("standing", "progress"), "created_at")
+    inlines = (BadRowInline,)
+
+    @display(description="status", ordering="status", label=BATCH_STATES)  # type: ignore[untyped-decorator]
+    def standing(self, batch: Batch) -> str:
+        return batch.status
+
+    @admin.display(description="progress")
+    def progress(self, batch: Batch) -> str:
+        return format_html(
+            '<progress max="{}" value="{}"></progress> {} of {}',
+            batch.total_payouts,
+            batch.made_payouts,
+            batch.made_payouts,
+            batch.total_payouts,
+        )
+
+    @admin.display(description="file")
+    def filename(self, batch: Batch) -> str:
+        return batch.file.filename

@@ -1,0 +1,78 @@
+"""What every endpoint of this door does: know who has signed, count the call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from rest_framework.views import APIView
+
+from disbursements.authentication import SignedRequest
+from disbursements.errors import respond_to_error
+from disbursements.serializers import NoQuery
+from engine.common.errors import InvalidInput
+from engine.common.fields import query_errors
+from engine.common.limits import RateLimit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rest_framework.request import Request
+    from rest_framework.response import Response
+    from rest_framework.serializers import Serializer
+
+    from disbursements.authentication import Merchant
+
+RATE_LIMIT = RateLimit()
+
+
+class Endpoint(APIView):
+    """One address of the API."""
+
+    authentication_classes = (SignedRequest,)
+    http_method_names: Sequence[str] = ("get", "head", "post")
+    format_kwarg: str | None = None
+    # The OpenAPI document is Connect's; this API has a page.
+    schema = None
+    merchant: Merchant
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - DRF's signature
+        """Who asks comes first: a stranger learns nothing of what she sent wrongly."""
+        renderer = self.perform_content_negotiation(request)
+        request.accepted_renderer, request.accepted_media_type = renderer
+        self.merchant = request.auth  # type: ignore[assignment] # see SignedRequest
+        RATE_LIMIT.take(self.merchant.key_id, per_minute=settings.RATE_LIMIT_PER_MINUTE)
+        if request.method == "POST":
+            self.query(NoQuery)
+
+    def get_exception_handler(self) -> Callable[..., Response | None]:
+        return respond_to_error
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        final: Response = super().finalize_response(request, response, *args, **kwargs)
+        final["Cache-Control"] = "no-store"
+        return final
+
+    def read(self, form: type[Serializer[Any]]) -> dict[str, Any]:
+        """The body, as `form` reads it. Raises DRF's ValidationError."""
+        serializer = form(data=self.request.data)
+        serializer.is_valid(raise_exception=True)
+        body: dict[str, Any] = serializer.validated_data
+        return body
+
+    def query(self, form: type[Serializer[Any]]) -> dict[str, Any]:
+        """The query string, as `form` reads it. Raises InvalidInput."""
+        given = self.request.query_params
+        twice = sorted(name for name, values in given.lists() if len(values) > 1)
+        if twice:
+            raise InvalidInput(f"The query names {twice[0]} more than once.")
+        serializer = form(data=given.dict())
+        if not serializer.is_valid():
+            raise InvalidInput(
+                "Some query parameters are not valid; `errors` says which.",
+                errors=query_errors(serializer.errors),
+            )
+        query: dict[str, Any] = serializer.validated_data
+        return query
