@@ -111,7 +111,7 @@ def test_one_command_delivers_a_payout_and_ctrl_c_ends_it(stranger, up, tmp_path
 
     # Ctrl-C ends all of it in order.
     local = ["polygon", "ethereum"] if has_chains() else []
-    order = ["web", "webhooks", "worker", "receiver", *local, "valkey", "postgres"]
+    order = ["web", "webhooks", "worker", "receiver", "mtn", *local, "valkey", "postgres"]
     programs = pids(place)
     assert len(programs) == len(order)
     popen.send_signal(signal.SIGINT)

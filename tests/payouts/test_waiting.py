@@ -7,7 +7,8 @@ from django.db import connection
 from django.utils import timezone
 
 from engine.payouts import sweeps
-from engine.rails.base import rail_named
+from engine.payouts.models import Payout
+from engine.rails.base import Outcome, Sighting, rail_named
 from engine.rails.errors import RailUnavailable
 from engine.rails.models import Attempt
 from engine.rails.simulated import SimulatedRail
@@ -79,3 +80,34 @@ def test_it_goes_as_soon_as_the_rail_can(short, payout, finish):
 
     assert (payout.status, payout.waiting_for) == ("delivered", "")
     assert payout.created_at > timezone.now() - timedelta(minutes=1)
+
+
+class Odd(SimulatedRail):
+    """An outside that says no in words that nobody here has heard before."""
+
+    name = "odd"
+
+    def look_up(self, batch):
+        return [
+            Sighting(
+                Outcome.DEAD,
+                evidence={"reason": "MOON_IS_FULL"},
+                failure_code="provider_failed",
+                needs_person=True,
+            )
+            for _ in batch
+        ]
+
+
+def test_a_no_in_unknown_words_fails_and_is_shown_to_a_person(settings, promise, execute):
+    settings.PAYOUT_RAILS = settings.PAYOUT_RAILS | {"odd": f"{__name__}.Odd"}
+    settings.PAYOUT_RAIL = "odd"
+    rail_named.cache_clear()
+    quote = promise()
+    execute(quote)
+    drain_once()
+    rail_named.cache_clear()
+
+    payout = Payout.objects.get()
+    assert (payout.status, payout.failure_code) == ("failed", "provider_failed")
+    assert payout.needs_review is True

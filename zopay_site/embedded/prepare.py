@@ -15,11 +15,17 @@ from django.core.management import call_command
 from zopay_site.embedded.say import STOPPED, Stop
 
 
-def main() -> int:
-    """The status to leave with: 0, or STOPPED with a sentence and what to do as the JSON."""
+def main(operator_url: str = "") -> int:
+    """The status to leave with: 0, or STOPPED with a sentence and what to do as the JSON.
+
+    `operator_url` is where bin/up simulates a mobile-money operator, if it does.
+    """
     django.setup()
     # Models can be imported only now.
+    from django.conf import settings
+
     from engine.payouts import fence
+    from zopay_site.embedded import mtn
     from zopay_site.embedded.settle_in import settle_in
 
     call_command("migrate", interactive=False, verbosity=0)
@@ -27,6 +33,8 @@ def main() -> int:
     fence.check()
     try:
         settle_in()
+        if operator_url:
+            mtn.join(operator_url, public_url=settings.ZOPAY_PUBLIC_URL)
     except Stop as stop:
         print(json.dumps([stop.sentence, stop.then]))
         return STOPPED
@@ -35,4 +43,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

@@ -17,6 +17,7 @@ from zopay_site.embedded import (
     environment,
     first_payout,
     home,
+    mtn,
     ports,
     say,
     secrets_file,
@@ -92,8 +93,9 @@ def _start(supervisor: Supervisor, place: Path, port: int) -> None:
     ours = environment.for_children(servers, web_port=port)
     ours.setdefault("DEMO_WEBHOOK_URL", services.receiver_url(place))
     environment.keep_running(place, ours)
+    operator = mtn.add_operator(supervisor, home=place, environment=ours)
     with step("Tables and demo") as shown:
-        demo = _prepare(place, ours, shown)
+        demo = _prepare(place, ours, shown, operator=operator)
         shown.note = f"{len(demo['partners'])} partners with funded users"
     if servers.chains:
         # The first time, it was only just made.
@@ -149,12 +151,14 @@ def _start_chains(supervisor: Supervisor, servers: Servers) -> None:
         )
 
 
-def _prepare(place: Path, ours: Mapping[str, str], shown: Step) -> dict[str, Any]:
+def _prepare(
+    place: Path, ours: Mapping[str, str], shown: Step, *, operator: str
+) -> dict[str, Any]:
     """Run prepare.py and keep the demo that it prints; its complaints go to the logs."""
     log = place / "logs" / "prepare.log"
     with log.open("w") as complaints:
         child = subprocess.Popen(
-            [sys.executable, "-m", "zopay_site.embedded.prepare"],
+            [sys.executable, "-m", "zopay_site.embedded.prepare", operator],
             cwd=home.ROOT,
             env=ours,
             stdin=subprocess.DEVNULL,
