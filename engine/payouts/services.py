@@ -209,6 +209,7 @@ def _advance_rows(end: Status, steps: Sequence[Step]) -> list[Moved]:
                 "dues": [step.due_seconds for step in steps],
                 "confirmations": [step.confirmations for step in steps],
                 "needed": [step.confirmations_needed for step in steps],
+                "reviews": [step.needs_review for step in steps],
             },
         )
         return [Moved.from_row(row) for row in cursor.fetchall()]

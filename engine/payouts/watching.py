@@ -111,6 +111,7 @@ def _fail(looks: Sequence[Look]) -> list[services.Moved]:
                 network=one.prepared.network,
                 reference=_shown(one, sighting) if one.status == Status.BROADCAST else "",
                 failure_code=sighting.failure_code,
+                needs_review=sighting.needs_person,
             )
             for one, sighting in looks
         ],

@@ -8,8 +8,9 @@ WITH asked AS (
     SELECT * FROM unnest(
         %(ids)s::uuid[], %(networks)s::text[], %(references)s::text[],
         %(failure_codes)s::text[], %(estimates)s::timestamptz[], %(dues)s::float8[],
-        %(confirmations)s::integer[], %(needed)s::integer[]
-    ) AS t(id, network, reference, failure_code, estimate, due_seconds, confirmations, needed)
+        %(confirmations)s::integer[], %(needed)s::integer[], %(reviews)s::boolean[]
+    ) AS t(id, network, reference, failure_code, estimate, due_seconds, confirmations, needed,
+           needs_review)
 ),
 locked AS (
     SELECT p.id FROM payouts_payout p
@@ -21,6 +22,7 @@ moved AS (
         status = %(end)s,
         steps = p.steps + 1,
         failure_code = asked.failure_code,
+        needs_review = p.needs_review OR asked.needs_review,
         waiting_for = '',
         confirmations = asked.confirmations,
         confirmations_needed = asked.needed,
