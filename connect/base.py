@@ -13,11 +13,10 @@ from django.conf import settings
 from django.db import OperationalError, transaction
 from psycopg.errors import LockNotAvailable
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from engine.common.api import PROBLEM_TYPE, problem
-from engine.common.errors import InvalidInput, RequestRefused
-from engine.common.fields import query_errors
+from engine.common.errors import RequestRefused
+from engine.common.forms import FormView
 from engine.common.limits import Allowance, RateLimit
 from engine.partners import answers
 from engine.partners.authentication import require_scope
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rest_framework.request import Request
-    from rest_framework.serializers import Serializer
 
     from engine.partners.key_cache import Caller
     from engine.partners.models import StoredAnswer
@@ -36,7 +34,7 @@ RATE_LIMIT = RateLimit()
 ERRORS_FROM = 400
 
 
-class Endpoint(APIView):
+class Endpoint(FormView):
     """One address of the API.
 
     `scopes` names the scope each method needs. `keyed` are the methods that honour an
@@ -96,28 +94,6 @@ class Endpoint(APIView):
         if is_locked and self.key is not None:
             exc = IdempotencyInProgress()
         return super().handle_exception(exc)
-
-    def read(self, form: type[Serializer[Any]]) -> dict[str, Any]:
-        """The body, as `form` reads it. Raises DRF's ValidationError."""
-        serializer = form(data=self.request.data)
-        serializer.is_valid(raise_exception=True)
-        body: dict[str, Any] = serializer.validated_data
-        return body
-
-    def query(self, form: type[Serializer[Any]]) -> dict[str, Any]:
-        """The query string, as `form` reads it. Raises InvalidInput."""
-        given = self.request.query_params
-        twice = sorted(name for name, values in given.lists() if len(values) > 1)
-        if twice:
-            raise InvalidInput(f"The query names {twice[0]} more than once.")
-        serializer = form(data=given.dict())
-        if not serializer.is_valid():
-            raise InvalidInput(
-                "Some query parameters are not valid; `errors` says which.",
-                errors=query_errors(serializer.errors),
-            )
-        query: dict[str, Any] = serializer.validated_data
-        return query
 
     def answer_once(self, work: Callable[[], Any], *, status: int = 201) -> Response:
         """Do the work and answer it, or repeat the answer this Idempotency-Key had.

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from rest_framework.views import APIView
 
 from disbursements.authentication import SignedRequest
 from disbursements.errors import respond_to_error
 from disbursements.serializers import NoQuery
-from engine.common.errors import InvalidInput
-from engine.common.fields import query_errors
+from engine.common.forms import FormView
 from engine.common.limits import RateLimit
 
 if TYPE_CHECKING:
@@ -19,14 +17,13 @@ if TYPE_CHECKING:
 
     from rest_framework.request import Request
     from rest_framework.response import Response
-    from rest_framework.serializers import Serializer
 
     from disbursements.authentication import Merchant
 
 RATE_LIMIT = RateLimit()
 
 
-class Endpoint(APIView):
+class Endpoint(FormView):
     """One address of the API."""
 
     authentication_classes = (SignedRequest,)
@@ -54,25 +51,3 @@ class Endpoint(APIView):
         final: Response = super().finalize_response(request, response, *args, **kwargs)
         final["Cache-Control"] = "no-store"
         return final
-
-    def read(self, form: type[Serializer[Any]]) -> dict[str, Any]:
-        """The body, as `form` reads it. Raises DRF's ValidationError."""
-        serializer = form(data=self.request.data)
-        serializer.is_valid(raise_exception=True)
-        body: dict[str, Any] = serializer.validated_data
-        return body
-
-    def query(self, form: type[Serializer[Any]]) -> dict[str, Any]:
-        """The query string, as `form` reads it. Raises InvalidInput."""
-        given = self.request.query_params
-        twice = sorted(name for name, values in given.lists() if len(values) > 1)
-        if twice:
-            raise InvalidInput(f"The query names {twice[0]} more than once.")
-        serializer = form(data=given.dict())
-        if not serializer.is_valid():
-            raise InvalidInput(
-                "Some query parameters are not valid; `errors` says which.",
-                errors=query_errors(serializer.errors),
-            )
-        query: dict[str, Any] = serializer.validated_data
-        return query
