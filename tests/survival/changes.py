@@ -28,7 +28,7 @@ def names_nobody_can_guess():
     The simulated rail's own come out the same again, and so would hide an engine that
     forgets which one it used.
     """
-    simulated._reference = lambda _order, _family: f"0x{uuid4().hex}{uuid4().hex}"
+    simulated._reference = lambda _order: f"0x{uuid4().hex}{uuid4().hex}"
 
 
 def send_before_keeping():
