@@ -121,6 +121,8 @@ def test_the_groups_may_view_everything_of_ours_and_nothing_of_django_s(db):
         "mint_apikey",
         "rotate_apikey",
         "revoke_apikey",
+        "mint_signingkey",
+        "revoke_signingkey",
     }
 
 
