@@ -34,7 +34,8 @@ PER_KILL = {
     "reorg": 0.12,
     "base-fee": 0.06,
 }
-CENTS_MIN = 500
+# More than a quote asks for gas at the height of a spike, or it would rightly be refused.
+CENTS_MIN = 50_000
 
 
 @dataclass(frozen=True, slots=True)
