@@ -91,9 +91,16 @@ def furnish(
     return found
 
 
+# Far above any spike; the accounts of a local chain have a thousand million coins.
+OFFER_WEI = 10**13
+
+
 def send(url: str, sender: str, *, to: str = "", code: str = "0x", value: int = 0) -> str:
     """Let the node sign with an account of its own; answers the hash."""
     wish = {"from": sender, "data": code, "value": hex(value)} | ({"to": to} if to else {})
+    # What the node would offer by itself is too little once the clock has put the base fee
+    # back to its floor, and it drops such sends without a word.
+    wish |= {"maxFeePerGas": hex(OFFER_WEI), "maxPriorityFeePerGas": hex(10**9)}
     return str(ask(url, "eth_sendTransaction", wish))
 
 
