@@ -60,10 +60,25 @@ def make_float_quote(request: FloatQuoteRequest) -> Quote:
     funds = read_float(
         partner_id=request.partner_id, livemode=request.livemode, currency=currency
     )
-    quote = _draft(request, fee, funds)
+    quote = draft_float_quote(request, fee=fee, funds=funds)
+    quote.save(force_insert=True)
+    return quote
+
+
+def draft_float_quote(
+    request: FloatQuoteRequest,
+    *,
+    fee: GatewayFee,
+    funds: Float,
+    ids: tuple[UUID, UUID] | None = None,
+) -> Quote:
+    """The signed quote, not saved yet. `ids` are its own and its payout's, new by default.
+
+    Raises RouteUnavailable and AmountInvalid.
+    """
+    quote = _draft(request, fee, funds, ids or (new_id(), new_id()))
     quote.signature = sign_quote(quote)
     quote.answer = answer_to_come(quote)
-    quote.save(force_insert=True)
     return quote
 
 
@@ -98,12 +113,15 @@ def _fees(fee: GatewayFee, units: int) -> tuple[int, int]:
     )
 
 
-def _draft(request: FloatQuoteRequest, fee: GatewayFee, funds: Float) -> Quote:
+def _draft(
+    request: FloatQuoteRequest, fee: GatewayFee, funds: Float, ids: tuple[UUID, UUID]
+) -> Quote:
     gateway, platform = _fees(fee, request.units)
     sent = request.units + gateway + platform
+    quote_id, payout_id = ids
     return Quote(
-        id=new_id(),
-        payout_id=new_id(),
+        id=quote_id,
+        payout_id=payout_id,
         partner_id=request.partner_id,
         livemode=request.livemode,
         end_user_id=None,
