@@ -59,6 +59,14 @@ for _name, _texts in {
 
 QUOTE_TTL_SECONDS = env.int("QUOTE_TTL_SECONDS", default=60)
 FLOAT_QUOTE_TTL_SECONDS = env.int("FLOAT_QUOTE_TTL_SECONDS", default=900)
+# How long a recipient may look at what will arrive before the price is made anew.
+HELD_QUOTE_TTL_SECONDS = env.int("HELD_QUOTE_TTL_SECONDS", default=600)
+# How long a payment waits for its recipient, and again when a payout of it has failed.
+PAYMENT_HOURS = env.int("PAYMENT_HOURS", default=7 * 24)
+# What the house keeps of what it changes, in hundredths of a percent.
+FX_SPREAD_BASIS_POINTS = env.int("FX_SPREAD_BASIS_POINTS", default=50)
+# An older price changes no money.
+RATE_HOURS_MAX = env.int("RATE_HOURS_MAX", default=24)
 KEY_CACHE_SECONDS = env.int("KEY_CACHE_SECONDS", default=5)
 PRICE_CACHE_SECONDS = env.int("PRICE_CACHE_SECONDS", default=2)
 IDEMPOTENCY_REPLAY_HOURS = env.int("IDEMPOTENCY_REPLAY_HOURS", default=24)
@@ -135,6 +143,7 @@ if WEBHOOK_ALLOW_LOOPBACK and IS_HTTPS:
 PAYOUT_DOORS = {
     "connect": "connect.door.CONNECT",
     "disbursements": "disbursements.door.DISBURSEMENTS",
+    "payments": "payments.door.PAYMENTS",
 }
 PAYOUT_RAILS = {
     "simulated": "engine.rails.simulated.SimulatedRail",
@@ -147,6 +156,7 @@ DEMO_PARTS = ["disbursements.demo.equip"]
 LEDGER_INVARIANTS = [
     "engine.ledger.invariants.INVARIANTS",
     "engine.payouts.invariants.INVARIANTS",
+    "payments.invariants.INVARIANTS",
 ]
 
 # --- Django ----------------------------------------------------------------------
@@ -164,6 +174,7 @@ INSTALLED_APPS = [
     "engine.payouts",
     "connect",
     "disbursements",
+    "payments",
     "tracking",
     "unfold",
     "django.contrib.admin",
@@ -335,6 +346,7 @@ CELERY_BEAT_SCHEDULE = {
     "check the ledger": {"task": "ledger.check", "schedule": CHECK_LEDGER_SECONDS},
     "forget old answers": {"task": "partners.forget_answers", "schedule": 3600},
     "forget used nonces": {"task": "disbursements.forget_nonces", "schedule": 600},
+    "expire payments": {"task": "payments.expire", "schedule": 60},
     "pay open batches": {
         "task": "disbursements.pay_batches",
         "schedule": SWEEP_SECONDS,

@@ -26,9 +26,11 @@ _HOUSE: Kind = {"may_go_negative": True, "is_hot": True}
 KINDS: Mapping[str, Kind] = {
     "user": _CUSTOMER,
     "partner": _CUSTOMER,
+    "payment": _CUSTOMER,
     "custody": _HOUSE,
     "in_transit": _HOUSE,
     "network_cost": _HOUSE,
+    "fx": _HOUSE,
     "fees": {"may_go_negative": False, "is_hot": True},
 }
 
@@ -56,6 +58,21 @@ def partner_available(partner_hex: str, network: str) -> str:
 def partner_held(partner_hex: str, network: str) -> str:
     """What payouts on their way have set aside of a partner's float."""
     return f"partner:{partner_hex}:{network}:held"
+
+
+def payment_available(payment_hex: str) -> str:
+    """What a payment has set aside for its recipient, who may still choose how to be paid."""
+    return f"payment:{payment_hex}:available"
+
+
+def payment_held(payment_hex: str) -> str:
+    """What the payout of a payment on its way has set aside."""
+    return f"payment:{payment_hex}:held"
+
+
+def fx() -> str:
+    """The other side of what was changed from one asset into another."""
+    return "fx"
 
 
 def custody(network: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.payouts.models.conversions import Conversion
 from engine.payouts.models.fence import Break, BreakKind, Fence, Journal, Reconciliation
 from engine.payouts.models.floats import FloatCredit, GatewayFee, PartnerFloat
 from engine.payouts.models.funds import Deposit, Holding
@@ -15,6 +16,7 @@ __all__ = [
     "Break",
     "BreakKind",
     "BridgeFee",
+    "Conversion",
     "Deposit",
     "Fence",
     "FloatCredit",

@@ -8,10 +8,16 @@ from django.utils import timezone
 
 
 class AssetPrice(models.Model):
-    """What one whole token is worth, in micro-dollars."""
+    """What one whole token, or one of a currency, is worth, in micro-dollars.
+
+    `source` is told to whoever is paid at a rate that was made of it.
+    """
 
     asset = models.CharField(max_length=16, unique=True)
     usd_micros = models.BigIntegerField(help_text="Micro-dollars for one whole token")
+    source = models.CharField(
+        max_length=100, default="operator", help_text="Who says so, such as a bank's name"
+    )
     as_of = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -1,0 +1,131 @@
+"""Bank transfer in euros: an IBAN of the SEPA zone, and the name of its holder.
+
+An IBAN carries two check digits over all of it (ISO 13616, mod 97), so one mistyped
+character or two that changed places are noticed before any bank is asked.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext
+
+from engine.payouts.float_quotes import gateway_fees
+from engine.payouts.rail_choice import can_pay
+from payments.fields import DetailsInvalid, Field, Method, answer, closed_up
+from payments.payees import Payee
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payments.models import Payment
+
+CODE = "bank_transfer"
+NETWORK, CURRENCY = "sepa", "EUR"
+# As long as a name may be in a SEPA message (EPC rulebooks: Max70Text).
+HOLDER_LENGTH_MAX = 70
+HOLDER_LETTERS_MIN = 2
+# The longest IBAN has 34 characters; written in fours, eight spaces more.
+IBAN_LENGTH_MAX = 34 + 8
+IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]+\Z", re.ASCII)
+
+
+def offer(payment: Payment) -> Method | None:
+    """Ask for an IBAN where the payment is in euros and we have a bank to send them from."""
+    is_priced = payment.currency == CURRENCY and (NETWORK, CURRENCY) in gateway_fees()
+    if not is_priced or not can_pay(NETWORK, livemode=payment.livemode):
+        return None
+    return Method(
+        code=CODE,
+        title=gettext("Bank transfer"),
+        description=gettext("To a bank account in euros, by its IBAN."),
+        question=gettext("Which account should receive the money?"),
+        fields=(
+            Field(
+                name="holder",
+                label=gettext("Name of the account holder"),
+                hint=gettext("As the bank writes it."),
+                length_max=HOLDER_LENGTH_MAX,
+                autocomplete="name",
+            ),
+            Field(
+                name="iban",
+                label=gettext("IBAN"),
+                hint=gettext("On your card, your statement or in your bank's app."),
+                length_max=IBAN_LENGTH_MAX,
+            ),
+        ),
+    )
+
+
+def read(payment: Payment, raw: Mapping[str, str]) -> Payee:  # noqa: ARG001 - every method's own signature
+    """An IBAN as banks hold it, and a name. Both are checked before either is refused."""
+    holder, iban = answer(raw, "holder"), closed_up(answer(raw, "iban")).upper()
+    wrong = {"holder": _holder_trouble(holder), "iban": _iban_trouble(iban)}
+    errors = {name: words for name, words in wrong.items() if words}
+    if errors:
+        raise DetailsInvalid(errors)
+    return Payee(
+        network=NETWORK, asset=CURRENCY, destination=iban, country=iban[:2], holder=holder
+    )
+
+
+def written(payee: Payee) -> dict[str, str]:
+    """The IBAN in groups of four, as it stands on paper."""
+    iban = payee.destination
+    fours = (iban[start : start + 4] for start in range(0, len(iban), 4))
+    return {"holder": payee.holder, "iban": " ".join(fours)}
+
+
+def _holder_trouble(holder: str) -> str:
+    if not holder:
+        return gettext("Write the name that the account is in.")
+    if len(holder) > HOLDER_LENGTH_MAX:
+        return gettext("A name may have 70 characters. Leave out what the bank does not need.")
+    if sum(map(str.isalpha, holder)) < HOLDER_LETTERS_MIN:
+        return gettext("Write a name in letters.")
+    return ""
+
+
+def _iban_trouble(iban: str) -> str:
+    if not iban:
+        return gettext("Write the IBAN of the account.")
+    if IBAN.match(iban) is None:
+        return gettext("An IBAN begins with two letters and two digits, such as FR76 or DE89.")
+    # Here, since only who asks for IBANs needs the tables of every country's.
+    import schwifty
+
+    try:
+        account = schwifty.IBAN(iban)
+    except schwifty.exceptions.SchwiftyException as refusal:
+        return _refusal_words(refusal, iban)
+    if not account.in_sepa_zone:
+        return gettext("Banks of that country are not reached by euro transfers of this kind.")
+    return ""
+
+
+def _refusal_words(refusal: Exception, iban: str) -> str:
+    from schwifty import exceptions
+
+    match refusal:
+        case exceptions.InvalidCountryCode():
+            words = gettext("No country's IBANs begin with %(letters)s.")
+            return words % {"letters": iban[:2]}
+        case exceptions.InvalidLength():
+            return _length_words(iban)
+        case exceptions.InvalidChecksumDigits():
+            return gettext(
+                "This IBAN has a typing error: its check digits do not fit. Compare it."
+            )
+    return gettext("This IBAN is not built like one of its country. Compare it.")
+
+
+def _length_words(iban: str) -> str:
+    import schwifty
+
+    needed = schwifty.IBAN(iban, allow_invalid=True).spec.iban_length
+    words = gettext(
+        "An IBAN that begins with %(letters)s has %(needed)d characters, not %(count)d."
+    )
+    return words % {"letters": iban[:2], "needed": needed, "count": len(iban)}

@@ -1,0 +1,7 @@
+"""What must be true of payments and their money. Each is a query that returns no rows."""
+
+from __future__ import annotations
+
+from engine.ledger.invariants import Invariant
+
+INVARIANTS: tuple[Invariant, ...] = ()
