@@ -149,4 +149,5 @@ DISBURSEMENTS = Door(
     describe=describe,
     announce=announce,
     dialect="x_zo",
+    has_fees_on_top=True,
 )

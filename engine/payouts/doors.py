@@ -14,8 +14,14 @@ from engine.payouts.states import Status
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
+    from uuid import UUID
 
     from engine.payouts.models import Payout
+
+
+def nowhere(payout_id: UUID) -> str:  # noqa: ARG001 - a door's mend_url is asked of one
+    """Where a recipient may mend a payout of a door that has no such place."""
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,10 @@ class Door:
     `announce` words a step for the partner's webhooks: its type and its body, from the
     payout, the moment and the sequence, or None for a step it does not announce; `dialect`
     is how such a message is signed.
+
+    `mend_url` is where the recipient of a failed payout may put right what made it fail,
+    "" if nowhere. `has_fees_on_top` says that none of the fee is taken from what was meant
+    for her.
     """
 
     name: str
@@ -38,6 +48,8 @@ class Door:
     describe: Callable[[Payout], dict[str, Any]]
     announce: Callable[[Payout, datetime, int], tuple[str, dict[str, Any]] | None]
     dialect: str
+    mend_url: Callable[[UUID], str] = nowhere
+    has_fees_on_top: bool = False
 
     def word(self, status: str) -> str:
         return self.words[Status(status)]
