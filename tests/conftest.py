@@ -26,6 +26,7 @@ TRUNCATE_GUARDED = (
     "payouts_payoutevent", "rails_signedtransaction", "rails_slot",
     "rails_depositkey", "rails_housecrossing", "rails_liquiditymove",
     "rails_momosend", "rails_momocredentials",
+    "rails_bankfile", "rails_bankpayee", "rails_bankstatement", "rails_banktransfer",
     "payments_payment", "payments_paymentpayout", "payouts_conversion",
 )  # fmt: skip
 

@@ -1,6 +1,14 @@
 """What rails remember, one file for each subject."""
 
 from engine.rails.models.attempts import Attempt, AttemptState, EvidenceKind, SendEvidence
+from engine.rails.models.bank import (
+    BankAccount,
+    BankDelivery,
+    BankFile,
+    BankPayee,
+    BankStatement,
+    BankTransfer,
+)
 from engine.rails.models.chains import ChainHead, DepthPolicy, Token
 from engine.rails.models.crossings import HouseCrossing, LiquidityMove
 from engine.rails.models.deposits import (
@@ -39,6 +47,12 @@ __all__ = [
     "ArrivedQuerySet",
     "Attempt",
     "AttemptState",
+    "BankAccount",
+    "BankDelivery",
+    "BankFile",
+    "BankPayee",
+    "BankStatement",
+    "BankTransfer",
     "ChainHead",
     "DepositAddress",
     "DepositKey",
