@@ -1,5 +1,6 @@
 """Paying a file: one payout for each of its rows, however often a worker dies.
 
+When a batch is begun, all that its rows cost is set aside in the books, or it is refused.
 A batch is claimed by its row lock; some rows become quotes, payouts and holds, and are
 noted as made, in one database transaction. What was not committed was not made, so the
 next worker goes on with the row after the last one noted.
@@ -21,27 +22,22 @@ from engine.common.errors import RequestRefused
 from engine.common.ids import parse_public_id
 from engine.common.queue import after_commit
 from engine.partners.errors import IdempotencyConflict
-from engine.payouts.float_quotes import (
-    FloatQuoteRequest,
-    gateway_fees,
-    make_float_quote,
-    total_cost,
-)
-from engine.payouts.floats import lock_floats, read_float
-from engine.payouts.services import execute_quote
+from engine.payouts import float_batches
+from engine.payouts.float_reserves import FloatShort, give_back_rest
 from engine.rails.operators import Msisdn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from uuid import UUID
 
 logger = structlog.get_logger(__name__)
 
 # Single payouts of the same partner wait for the float as long as these take.
-ROWS_AT_ONCE = 25
+ROWS_AT_ONCE = 100
 # The workers have other things to do; the next sweep goes on.
 SECONDS_MAX = 10.0
-# Cut out by PostgreSQL: a worker need not read ten thousand rows to pay twenty-five.
+ERROR_LENGTH_MAX = 200
+# Cut out by PostgreSQL: a worker need not read ten thousand rows to pay a hundred.
 ROWS = """
 SELECT jsonb_path_query_array(rows, %s::jsonpath)::text
 FROM disbursements_payoutfile WHERE id = %s
@@ -71,50 +67,50 @@ def begin_batch(*, partner_id: UUID, file_id: str, key: str) -> Batch:
 
 
 def _begin(file: PayoutFile, key: str) -> Batch:
-    with transaction.atomic():
-        # Two batches at once must not both count on the same float.
-        lock_floats(partner_id=file.partner_id)
-        batch = Batch.objects.create(
-            partner_id=file.partner_id, file=file, total_payouts=file.row_count, key=key
-        )
-        _refuse_if_short(batch, file.rows)
-        after_commit("disbursements.pay_batches")
+    try:
+        with transaction.atomic():
+            batch = Batch.objects.create(
+                partner_id=file.partner_id,
+                file=file,
+                total_payouts=file.row_count,
+                key=key,
+                fees=float_batches.fees_now(),
+            )
+            float_batches.set_aside(_terms(batch), _rows(file.rows, first=0))
+            after_commit("disbursements.pay_batches")
+    except FloatShort as short:
+        raise FloatTooSmall(
+            currency=short.currency, needed=short.needed, held=short.held
+        ) from None
     return batch
 
 
-def _refuse_if_short(batch: Batch, rows: list[dict[str, Any]]) -> None:
-    """Raise FloatTooSmall unless the float covers every row, after what was begun before."""
-    asked = _costs(rows)
-    begun: dict[str, int] = {}
-    for other in open_batches().filter(partner_id=batch.partner_id).exclude(pk=batch.pk):
-        for currency, units in _costs(other.file.rows[other.made_payouts :]).items():
-            begun[currency] = begun.get(currency, 0) + units
-    for currency, units in asked.items():
-        held = read_float(
-            partner_id=batch.partner_id, livemode=True, currency=currency
-        ).units - begun.get(currency, 0)
-        if held < units:
-            raise FloatTooSmall(currency=currency, needed=units, held=max(held, 0))
+def _terms(batch: Batch) -> float_batches.Batch:
+    return float_batches.Batch(
+        id=batch.pk,
+        partner_id=batch.partner_id,
+        livemode=True,
+        door=DISBURSEMENTS.name,
+        fees=float_batches.fees_of(batch.fees),
+    )
 
 
-def _costs(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
-    """What these rows take from the floats, fees included, by currency."""
-    fees = gateway_fees()
-    costs: dict[str, int] = {}
-    for row in rows:
-        currency = row["currency"]
-        costs[currency] = costs.get(currency, 0) + total_cost(
-            fees, gateway=row["gateway"], currency=currency, units=row["units"]
+def _rows(rows: Sequence[dict[str, Any]], *, first: int) -> list[float_batches.Row]:
+    """Rows of a file, of which the first one is at the place `first`."""
+    return [
+        float_batches.Row(
+            place=place,
+            gateway=row["gateway"],
+            currency=row["currency"],
+            units=row["units"],
+            recipient=Msisdn(row["phone"], row["country"]),
         )
-    return costs
+        for place, row in enumerate(rows, start=first)
+    ]
 
 
 def open_batches() -> Any:
-    return (
-        Batch.objects.filter(status=BatchStatus.PROCESSING)
-        .select_related("file")
-        .order_by("created_at")
-    )
+    return Batch.objects.filter(status=BatchStatus.PROCESSING).order_by("created_at")
 
 
 def pay_batches() -> int:
@@ -146,21 +142,40 @@ def _pay_some(batch_id: UUID) -> int:
             .filter(pk=batch_id, status=BatchStatus.PROCESSING)
             .first()
         )
-        if batch is None:
+        done = [] if batch is None else _pay_next(batch)
+        if batch is None or not done:
             return 0
-        done: list[BatchRow] = []
-        for row in _next_rows(batch):
-            paid = _pay_row(batch, row)
-            if paid is None:
-                break
-            done.append(paid)
         BatchRow.objects.bulk_create(done)
         batch.made_payouts += len(done)
         if batch.made_payouts == batch.total_payouts:
             is_paid = BatchRow.objects.filter(batch=batch, payout_id__isnull=False).exists()
             batch.status = BatchStatus.COMPLETED if is_paid else BatchStatus.FAILED
+            give_back_rest(batch.pk)
         batch.save(update_fields=["made_payouts", "status"])
     return len(done)
+
+
+def _pay_next(batch: Batch) -> list[BatchRow]:
+    """Make the next rows' payouts; none while one of them is refused only for now."""
+    rows = _next_rows(batch)
+    try:
+        with transaction.atomic():
+            made = float_batches.pay_rows(_terms(batch), _rows(rows, first=batch.made_payouts))
+    except RequestRefused as refusal:
+        if refusal.retryable:
+            return []
+        raise
+    return [
+        BatchRow(
+            batch=batch,
+            line=row["line"],
+            currency=row["currency"],
+            units=one.units,
+            payout_id=one.payout_id,
+            error=one.refused[:ERROR_LENGTH_MAX],
+        )
+        for row, one in zip(rows, made, strict=True)
+    ]
 
 
 def _next_rows(batch: Batch) -> list[dict[str, Any]]:
@@ -169,38 +184,6 @@ def _next_rows(batch: Batch) -> list[dict[str, Any]]:
         cursor.execute(ROWS, [f"$[{first} to {first + ROWS_AT_ONCE - 1}]", batch.file_id])
         rows: list[dict[str, Any]] = json.loads(cursor.fetchone()[0])
     return rows
-
-
-def _pay_row(batch: Batch, row: dict[str, Any]) -> BatchRow | None:
-    """Quote and execute one row. What is refused is noted and moves nothing.
-
-    None where it is refused only for now: the batch goes on with this row later.
-    """
-    try:
-        with transaction.atomic():
-            quote = make_float_quote(
-                FloatQuoteRequest(
-                    partner_id=batch.partner_id,
-                    livemode=True,
-                    door=DISBURSEMENTS.name,
-                    gateway=row["gateway"],
-                    currency=row["currency"],
-                    units=row["units"],
-                    recipient=Msisdn(row["phone"], row["country"]),
-                )
-            )
-            execute_quote(
-                quote_id=quote.public_id,
-                partner_id=batch.partner_id,
-                livemode=True,
-                door=DISBURSEMENTS.name,
-                over_gateways=True,
-            )
-    except RequestRefused as refusal:
-        if refusal.retryable:
-            return None
-        return BatchRow(batch=batch, line=row["line"], error=refusal.message[:200])
-    return BatchRow(batch=batch, line=row["line"], payout_id=quote.payout_id)
 
 
 def batch_of(partner_id: UUID, batch_id: str) -> Batch:

@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from engine.common.ids import new_id, public_id
+from engine.common.units import UnitsField
 from engine.partners.models import Partner
 
 
@@ -105,6 +106,8 @@ class Batch(models.Model):
     )
     total_payouts = models.PositiveIntegerField()
     made_payouts = models.PositiveIntegerField(default=0)
+    # What gateways cost when it was begun, and so for all of its rows.
+    fees = models.JSONField(default=list)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -133,10 +136,15 @@ class Batch(models.Model):
 
 
 class BatchRow(models.Model):
-    """One row of a batch and the payout it has become, or why it has not."""
+    """One row of a batch and the payout it has become, or why it has not.
+
+    `units` of `currency` is what it was given of what the batch had set aside.
+    """
 
     batch = models.ForeignKey(Batch, models.PROTECT, related_name="made", db_index=False)
     line = models.PositiveIntegerField()
+    currency = models.CharField(max_length=3)
+    units = UnitsField()
     payout_id = models.UUIDField(null=True, blank=True, db_index=True)
     error = models.CharField(max_length=200, blank=True)
 

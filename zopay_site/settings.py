@@ -156,6 +156,7 @@ DEMO_PARTS = ["disbursements.demo.equip"]
 LEDGER_INVARIANTS = [
     "engine.ledger.invariants.INVARIANTS",
     "engine.payouts.invariants.INVARIANTS",
+    "disbursements.invariants.INVARIANTS",
     "payments.invariants.INVARIANTS",
 ]
 

@@ -9,7 +9,6 @@ from django.db import connection, transaction
 
 from engine.ledger import accounts
 from engine.ledger.services import move, open_account
-from engine.partners.models import Partner
 from engine.payouts.funds import open_system_account
 from engine.payouts.models import FloatCredit, PartnerFloat
 
@@ -80,15 +79,6 @@ def read_float(*, partner_id: UUID, livemode: bool, currency: str) -> Float:
             return Float(read_at, int(balance), available, held)
         open_float(partner_id=partner_id, livemode=livemode, currency=currency)
     raise AssertionError("a float that was opened is there")
-
-
-def lock_floats(*, partner_id: UUID) -> None:
-    """Let nobody else who asks for this be between looking at a float and counting on it.
-
-    The partner's own row, since a float may still have to be opened. Until the end of the
-    caller's transaction; payouts do not wait for it.
-    """
-    Partner.objects.select_for_update(no_key=True).get(pk=partner_id)
 
 
 def credit_float(

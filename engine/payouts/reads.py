@@ -55,12 +55,17 @@ WHERE u.partner_id = %(partner_id)s AND u.livemode = %(livemode)s
   AND (available.balance > 0 OR held.balance > 0)
 GROUP BY h.asset, h.network
 UNION ALL
-SELECT f.currency, 'float', available.balance, held.balance
+SELECT f.currency, 'float', available.balance, held.balance + reserved.units
 FROM payouts_partnerfloat f
 JOIN ledger_account available ON available.id = f.available_account_id
 JOIN ledger_account held ON held.id = f.held_account_id
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(a.balance), 0) AS units
+    FROM payouts_floatreserve r JOIN ledger_account a ON a.id = r.account_id
+    WHERE r.float_id = f.id
+) reserved
 WHERE f.partner_id = %(partner_id)s AND f.livemode = %(livemode)s
-  AND (available.balance > 0 OR held.balance > 0)
+  AND (available.balance > 0 OR held.balance + reserved.units > 0)
 ORDER BY 1, 2
 """
 # Among those a person compares an address by eye with; older ones she has forgotten.

@@ -26,6 +26,7 @@ from engine.ledger.services import move
 from engine.partners.models import Partner
 from engine.partners.services import see_end_user
 from engine.payouts import sending, services
+from engine.payouts.float_reserves import give_back_for
 from engine.payouts.floats import open_float
 from engine.payouts.funds import open_holding
 from engine.payouts.models import BreakKind, Payout, PayoutEvent, Quote
@@ -142,6 +143,8 @@ def _insert(line: Line) -> Payout:
         payout=payout, number=1, status=Status.PENDING, happened_at=payout.created_at
     )
     try:
+        if payout.end_user_id is None:
+            give_back_for(payout)
         move(
             reference=f"payout:{payout.pk.hex}:hold",
             debit=payout.available_account_id,

@@ -99,7 +99,7 @@ def execute_quote(
             return Execution(status, bytes(body), is_replay=True)
         case "quote_already_used" if not livemode:
             return Execution(201, bytes(body), is_replay=True)
-    raise _refusal(outcome, payout_id)
+    raise refusal_of(outcome, payout_id)
 
 
 def _call_execute(arguments: list[Any]) -> tuple[str, int, Any, UUID]:
@@ -109,7 +109,7 @@ def _call_execute(arguments: list[Any]) -> tuple[str, int, Any, UUID]:
         return row
 
 
-def _refusal(outcome: str, payout_id: UUID) -> RequestRefused:
+def refusal_of(outcome: str, payout_id: UUID) -> RequestRefused:
     if outcome == "quote_already_used":
         return errors.QuoteAlreadyUsed(payout_id=public_id("pay", payout_id))
     if outcome == "route_unavailable":

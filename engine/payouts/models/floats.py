@@ -32,6 +32,33 @@ class PartnerFloat(models.Model):
         return f"{self.currency} of {self.partner_id}"
 
 
+class FloatReserve(models.Model):
+    """What a batch of payouts has set aside of a float for rows that are still to come.
+
+    `batch_id` and the place of a row name its payout (float_batches.ids_of). `units` is
+    what was set aside at first; what is left stands in the books.
+    """
+
+    float = models.ForeignKey(PartnerFloat, models.PROTECT, related_name="reserves")
+    batch_id = models.UUIDField()
+    rows = models.PositiveIntegerField()
+    units = UnitsField()
+    account_id = models.BigIntegerField(unique=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["batch_id", "float"], name="float_is_reserved_once_for_a_batch"
+            ),
+            models.CheckConstraint(condition=Q(units__gt=0), name="reserve_is_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.float_id} for {self.batch_id}"
+
+
 class FloatCredit(models.Model):
     """Money that reached us for a partner's float, as an operator has seen it at the bank.
 
