@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from engine.ledger.invariants import Invariant
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.ledger.invariants import Invariant
 
 INVARIANTS: tuple[Invariant, ...] = ()

@@ -12,25 +12,37 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
-from engine.common.ids import new_id
+from engine.common.ids import new_id, public_id
 from engine.ledger import accounts
-from engine.ledger.services import move, open_account
+from engine.ledger.services import move, move_many, open_account
 from engine.partners.errors import IdempotencyConflict
+from engine.payouts.conversions import booking_of
+from engine.payouts.errors import QuoteAlreadyUsed, QuoteNotFound
 from engine.payouts.floats import read_float
-from engine.payouts.models import AssetPrice, Payout
+from engine.payouts.models import AssetPrice
+from engine.payouts.services import execute_quote
+from engine.rails.networks import NETWORKS
 from engine.rails.scales import CURRENCIES
+from payments import expiry
 from payments.amounts import read_amount
 from payments.codes import new_code
-from payments.errors import CurrencyNotSupported, ExternalIdConflict
-from payments.models import Payment, PaymentStatus
+from payments.describing import NAME
+from payments.errors import CurrencyNotSupported, ExternalIdConflict, PaymentNotOpen
+from payments.models import FormSession, Payment, PaymentPayout, PaymentStatus
+from payments.opening import has_live_payout, is_open, now_in_books
+from payments.sessions import keep_payee
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from uuid import UUID
 
     from engine.payouts.floats import Float
 
+__all__ = [
+    "Creation", "create_payment", "expire_due", "expire_now", "has_live_payout", "is_open",
+    "now_in_books", "submit",
+]  # fmt: skip
 LOCK_TEXT = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 6))"
 
 
@@ -169,31 +181,6 @@ def _make(wish: Creation, units: int, funds: Float) -> Payment:
     return payment
 
 
-def is_open(payment: Payment, now: datetime) -> bool:
-    """Whether the form may be filled in: pending, no payout under way, time left."""
-    return (
-        payment.status == PaymentStatus.PENDING
-        and now < payment.expires_at
-        and not has_live_payout(payment)
-    )
-
-
-def has_live_payout(payment: Payment) -> bool:
-    """Whether a payout of it is under way. Lock the payment first where it matters."""
-    return (
-        payment.payout_id is not None
-        and Payout.objects.filter(pk=payment.payout_id, finished_at__isnull=True).exists()
-    )
-
-
-def now_in_books() -> datetime:
-    """The database's clock: it says when things expire, so it says what time it is."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        (moment,) = cursor.fetchone()
-        return moment  # type: ignore[no-any-return]
-
-
 def submit(session_code: str, payment_id: UUID) -> Payment:
     """Pay as the session says, once. Returns the payment with its payout under way.
 
@@ -202,18 +189,56 @@ def submit(session_code: str, payment_id: UUID) -> Payment:
     expired, look again"), PayoutsFrozen, DestinationBlocked, LimitReached and
     RouteUnavailable. Nothing has moved then, and the form stays open.
     """
-    raise NotImplementedError
+    with transaction.atomic():
+        # Of two at once the second one waits here, and sees what the first has made.
+        payment = Payment.objects.select_for_update(no_key=True).filter(pk=payment_id).first()
+        if payment is None or not is_open(payment, now_in_books()):
+            raise PaymentNotOpen
+        session = (
+            FormSession.objects.select_related("quote__conversion")
+            .filter(code=session_code, payment=payment)
+            .first()
+        )
+        if session is None:
+            raise QuoteNotFound
+        if session.used_at is not None:
+            raise QuoteAlreadyUsed(payout_id=public_id("pay", session.quote.payout_id))
+        _pay(payment, session)
+    return payment
+
+
+def _pay(payment: Payment, session: FormSession) -> None:
+    """Change the money where it has to be, execute the quote, and remember whose it is."""
+    quote = session.quote
+    if hasattr(quote, "conversion"):
+        # Before the execute, which holds what the conversion gives; should it refuse, the
+        # conversion is undone with everything else.
+        move_many(booking_of(quote.conversion))
+    execute_quote(
+        quote_id=quote.public_id,
+        partner_id=payment.partner_id,
+        livemode=payment.livemode,
+        door=NAME,
+        over_gateways=quote.to_network not in NETWORKS,
+    )
+    keep_payee(session)
+    session.used_at = Now()
+    session.save(update_fields=["used_at"])
+    PaymentPayout.objects.create(
+        payment=payment,
+        number=payment.payouts.count() + 1,
+        payout_id=quote.payout_id,
+        session=session,
+    )
+    payment.payout_id = quote.payout_id
+    payment.save(update_fields=["payout_id"])
 
 
 def expire_now(payment_id: UUID) -> bool:
     """Give a payment's money back at once; False where it is final or being paid out."""
-    from payments import expiry
-
     return expiry.expire_now(payment_id)
 
 
 def expire_due() -> int:
     """Give back what nobody has asked for in time; how many payments that were."""
-    from payments import expiry
-
     return expiry.expire_due()

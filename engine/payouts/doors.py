@@ -12,11 +12,20 @@ from django.utils.module_loading import import_string
 from engine.payouts.states import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
+    from engine.ledger.services import Move
     from engine.payouts.models import Payout
+
+
+def nothing_more(
+    end: Status,  # noqa: ARG001 - a door's follow is told
+    payout_ids: Sequence[UUID],  # noqa: ARG001 - as above
+) -> list[Move]:
+    """What follows for a door that owns nothing but its payouts."""
+    return []
 
 
 def nowhere(payout_id: UUID) -> str:  # noqa: ARG001 - a door's mend_url is asked of one
@@ -38,7 +47,9 @@ class Door:
 
     `mend_url` is where the recipient of a failed payout may put right what made it fail,
     "" if nowhere. `has_fees_on_top` says that none of the fee is taken from what was meant
-    for her.
+    for her. `follow` is told when payouts of the door have ended, in that very database
+    transaction and with their rows locked: it may lock what the door keeps of its own,
+    never an account, and returns the further movements that belong to it.
     """
 
     name: str
@@ -49,6 +60,7 @@ class Door:
     announce: Callable[[Payout, datetime, int], tuple[str, dict[str, Any]] | None]
     dialect: str
     mend_url: Callable[[UUID], str] = nowhere
+    follow: Callable[[Status, Sequence[UUID]], list[Move]] = nothing_more
     has_fees_on_top: bool = False
 
     def word(self, status: str) -> str:

@@ -5,7 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from engine.rails.momo.failures import CATALOGUE
+from engine.rails.bank.failures import CATALOGUE as BANK_FAILURES
+from engine.rails.momo.failures import CATALOGUE as MOMO_FAILURES
+
+# What a recipient can put right, though the same payout would fail again: with another
+# number, address or account, or by another way.
+MENDED_BY_RECIPIENTS = frozenset(
+    {
+        "asset_not_on_network",
+        "destination_rejected",
+        "operator_refused",
+        "payee_cannot_receive",
+        "payee_not_found",
+        "payee_number_invalid",
+    }
+    | {one.code for one in BANK_FAILURES.values() if one.is_mendable}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +30,11 @@ class Failure:
     code: str
     message: str
     is_retryable: bool
+
+    @property
+    def is_mendable(self) -> bool:
+        """Whether it may succeed if the recipient says anew how to be paid."""
+        return self.is_retryable or self.code in MENDED_BY_RECIPIENTS
 
 
 _FAILURES = (
@@ -53,8 +73,9 @@ _FAILURES = (
         "The payout was cancelled before it was sent. The funds are back.",
         is_retryable=True,
     ),
-    # Mobile money: what operators said, in the same words.
-    *(Failure(one.code, one.partner, one.is_retryable) for one in CATALOGUE.values()),
+    # What operators and banks said, in the same words.
+    *(Failure(one.code, one.partner, one.is_retryable) for one in MOMO_FAILURES.values()),
+    *(Failure(one.code, one.partner, one.is_retryable) for one in BANK_FAILURES.values()),
 )
 
 FAILURES = MappingProxyType({failure.code: failure for failure in _FAILURES})

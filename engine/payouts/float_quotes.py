@@ -93,7 +93,7 @@ def total_cost(
     fees: Mapping[tuple[str, str], GatewayFee], *, gateway: str, currency: str, units: int
 ) -> int:
     """What sending `units` takes from the float, fees included. Raises RouteUnavailable."""
-    return units + sum(_fees(_fee_of(gateway, currency, fees), units))
+    return units + sum(fees_of(_fee_of(gateway, currency, fees), units))
 
 
 def _fee_of(
@@ -105,7 +105,7 @@ def _fee_of(
     return fee
 
 
-def _fees(fee: GatewayFee, units: int) -> tuple[int, int]:
+def fees_of(fee: GatewayFee, units: int) -> tuple[int, int]:
     """The operator's part, and ours."""
     return (
         fee.gateway_units + divide_up(units * fee.gateway_basis_points, BASIS_POINTS),
@@ -116,7 +116,7 @@ def _fees(fee: GatewayFee, units: int) -> tuple[int, int]:
 def _draft(
     request: FloatQuoteRequest, fee: GatewayFee, funds: Float, ids: tuple[UUID, UUID]
 ) -> Quote:
-    gateway, platform = _fees(fee, request.units)
+    gateway, platform = fees_of(fee, request.units)
     sent = request.units + gateway + platform
     quote_id, payout_id = ids
     return Quote(

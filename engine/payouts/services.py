@@ -7,6 +7,7 @@ key order, payouts before accounts, and nobody holds a lock while talking to a r
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from engine.ledger.services import Move, move_many
 from engine.partners.errors import IdempotencyConflict
 from engine.payouts import errors
 from engine.payouts.announcements import announce
+from engine.payouts.doors import door_named
 from engine.payouts.funds import open_system_account
 from engine.payouts.models import Payout
 from engine.payouts.quotes import parse_quote_id
@@ -110,6 +112,7 @@ def _call_execute(arguments: list[Any]) -> tuple[str, int, Any, UUID]:
 
 
 def refusal_of(outcome: str, payout_id: UUID) -> RequestRefused:
+    """What an outcome of payouts_execute() but success is called."""
     if outcome == "quote_already_used":
         return errors.QuoteAlreadyUsed(payout_id=public_id("pay", payout_id))
     if outcome == "route_unavailable":
@@ -162,13 +165,12 @@ class Moved:
     units_received: int
     available_account_id: int
     held_account_id: int
+    door: str
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Moved:
-        key, asset, livemode, source, target, sent, received, available, held = row
-        return cls(
-            key, asset, livemode, source, target, int(sent), int(received), available, held
-        )
+        key, asset, livemode, source, target, sent, received, *rest = row
+        return cls(key, asset, livemode, source, target, int(sent), int(received), *rest)
 
     @property
     def is_bridged(self) -> bool:
@@ -185,10 +187,15 @@ def advance(end: Status, steps: Sequence[Step]) -> list[Moved]:
         return []
     with transaction.atomic():
         moved = _advance_rows(end, steps)
-        if end == Status.DELIVERED:
-            move_many(_settlement(moved))
-        elif end in FINAL:
-            move_many([_release(payout) for payout in moved])
+        if end in FINAL:
+            # What doors lock of their own comes before accounts.
+            following = _what_follows(end, moved)
+            ended = (
+                _settlement(moved)
+                if end == Status.DELIVERED
+                else [_release(payout) for payout in moved]
+            )
+            move_many([*ended, *following])
         announce(end, [payout.payout_id for payout in moved])
     return moved
 
@@ -299,6 +306,16 @@ def _write_steps(sql: str, steps: Sequence[Step]) -> None:
                 "needed": [step.confirmations_needed for step in ordered],
             },
         )
+
+
+def _what_follows(end: Status, moved: Iterable[Moved]) -> list[Move]:
+    """The movements that doors add to the end of their payouts, in the order of doors."""
+    ended: dict[str, list[UUID]] = defaultdict(list)
+    for payout in moved:
+        ended[payout.door].append(payout.payout_id)
+    return [
+        move for name in sorted(ended) for move in door_named(name).follow(end, ended[name])
+    ]
 
 
 def _settlement(moved: Iterable[Moved]) -> list[Move]:

@@ -34,6 +34,7 @@ moved AS (
     WHERE p.id = asked.id
     RETURNING p.id, p.steps, p.asset, p.livemode, p.from_network, p.to_network,
               p.units_sent, p.units_received, p.available_account_id, p.held_account_id,
+              p.door,
               asked.network, asked.reference
 ),
 noted AS (
@@ -41,5 +42,5 @@ noted AS (
     SELECT id, steps, %(end)s, network, reference, clock_timestamp() FROM moved
 )
 SELECT id, asset, livemode, from_network, to_network, units_sent::text,
-       units_received::text, available_account_id, held_account_id
+       units_received::text, available_account_id, held_account_id, door
 FROM moved ORDER BY id

@@ -12,5 +12,5 @@ WITH moved AS (
     RETURNING p.*
 )
 SELECT id, asset, livemode, from_network, to_network, units_sent::text,
-       units_received::text, available_account_id, held_account_id
+       units_received::text, available_account_id, held_account_id, door
 FROM moved ORDER BY id

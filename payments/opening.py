@@ -1,0 +1,40 @@
+"""Whether a payment's form may be filled in, by the database's clock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import connection
+
+from engine.payouts.models import Payout
+from payments.models import PaymentStatus
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from payments.models import Payment
+
+
+def is_open(payment: Payment, now: datetime) -> bool:
+    """Whether the form may be filled in: pending, no payout under way, time left."""
+    return (
+        payment.status == PaymentStatus.PENDING
+        and now < payment.expires_at
+        and not has_live_payout(payment)
+    )
+
+
+def has_live_payout(payment: Payment) -> bool:
+    """Whether a payout of it is under way. Lock the payment first where it matters."""
+    return (
+        payment.payout_id is not None
+        and Payout.objects.filter(pk=payment.payout_id, finished_at__isnull=True).exists()
+    )
+
+
+def now_in_books() -> datetime:
+    """The database's clock: it says when things expire, so it says what time it is."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (moment,) = cursor.fetchone()
+        return moment  # type: ignore[no-any-return]
