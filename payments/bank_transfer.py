@@ -13,6 +13,9 @@ from django.utils.translation import gettext
 
 from engine.payouts.float_quotes import gateway_fees
 from engine.payouts.rail_choice import can_pay
+from engine.rails.bank.ibans import read_iban
+from engine.rails.bank.payees import payable_name
+from engine.rails.errors import DestinationInvalid
 from payments.fields import DetailsInvalid, Field, Method, answer, closed_up
 from payments.payees import Payee
 
@@ -25,7 +28,6 @@ CODE = "bank_transfer"
 NETWORK, CURRENCY = "sepa", "EUR"
 # As long as a name may be in a SEPA message (EPC rulebooks: Max70Text).
 HOLDER_LENGTH_MAX = 70
-HOLDER_LETTERS_MIN = 2
 # The longest IBAN has 34 characters; written in fours, eight spaces more.
 IBAN_LENGTH_MAX = 34 + 8
 IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]+\Z", re.ASCII)
@@ -83,8 +85,10 @@ def _holder_trouble(holder: str) -> str:
         return gettext("Write the name that the account is in.")
     if len(holder) > HOLDER_LENGTH_MAX:
         return gettext("A name may have 70 characters. Leave out what the bank does not need.")
-    if sum(map(str.isalpha, holder)) < HOLDER_LETTERS_MIN:
-        return gettext("Write a name in letters.")
+    try:
+        payable_name(holder)
+    except DestinationInvalid:
+        return gettext("Write the name in Latin letters, as on your bank card.")
     return ""
 
 
@@ -93,35 +97,34 @@ def _iban_trouble(iban: str) -> str:
         return gettext("Write the IBAN of the account.")
     if IBAN.match(iban) is None:
         return gettext("An IBAN begins with two letters and two digits, such as FR76 or DE89.")
-    # Here, since only who asks for IBANs needs the tables of every country's.
-    import schwifty
-
     try:
-        account = schwifty.IBAN(iban)
-    except schwifty.exceptions.SchwiftyException as refusal:
-        return _refusal_words(refusal, iban)
-    if not account.in_sepa_zone:
-        return gettext("Banks of that country are not reached by euro transfers of this kind.")
+        read_iban(iban)
+    except DestinationInvalid as refusal:
+        return _words(refusal.reason, iban)
     return ""
 
 
-def _refusal_words(refusal: Exception, iban: str) -> str:
-    from schwifty import exceptions
-
-    match refusal:
-        case exceptions.InvalidCountryCode():
+def _words(reason: str, iban: str) -> str:
+    """The sentence for a reason of read_iban."""
+    match reason:
+        case "country_unknown":
             words = gettext("No country's IBANs begin with %(letters)s.")
             return words % {"letters": iban[:2]}
-        case exceptions.InvalidLength():
+        case "length_wrong":
             return _length_words(iban)
-        case exceptions.InvalidChecksumDigits():
+        case "checksum_mismatch":
             return gettext(
                 "This IBAN has a typing error: its check digits do not fit. Compare it."
+            )
+        case "not_in_sepa":
+            return gettext(
+                "Banks of that country are not reached by euro transfers of this kind."
             )
     return gettext("This IBAN is not built like one of its country. Compare it.")
 
 
 def _length_words(iban: str) -> str:
+    # Here, as in read_iban: only who asks for IBANs needs the tables.
     import schwifty
 
     needed = schwifty.IBAN(iban, allow_invalid=True).spec.iban_length
