@@ -11,8 +11,9 @@ from django.views.decorators.http import require_safe
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-# Tracking links are secrets: not even their existence is anybody's to index.
-ROBOTS = "User-agent: *\nDisallow: /t/\nDisallow: /simulated/\nDisallow: /admin/\n"
+# These links are secrets: not even their existence is anybody's to index.
+HIDDEN = ("/t/", "/checkin/", "/simulated/", "/admin/")
+ROBOTS = "\n".join(["User-agent: *", *(f"Disallow: {path}" for path in HIDDEN), ""])
 
 
 @require_safe

@@ -20,6 +20,7 @@ urlpatterns = [
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("t/", include("tracking.urls")),
+    path("checkin/", include("payments.page_urls")),
     path("simulated/<str:token>", show_simulated),
     path("devnet/<str:network>/tx/<str:token>", show_devnet),
     path("connect/v1/", include("connect.urls")),
