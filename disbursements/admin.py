@@ -6,7 +6,7 @@ engine.partners.admin_keys: nobody can ask for it again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -17,25 +17,24 @@ from django.http import HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.html import format_html
 from django.views.decorators.debug import sensitive_variables
-from unfold.admin import TabularInline
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from disbursements.keys import OriginInvalid, exact_origin, mint_signing_key, revoke_signing_key
-from disbursements.models import Batch, BatchRow, SigningKey
+from disbursements.models import Batch, SigningKey
+from disbursements.progress import progress_of
 from engine.common.asking import AskingAdmin
-from engine.common.reading import ReadOnly, ReadOnlyAdmin
+from engine.common.reading import ReadOnlyAdmin
 from engine.partners.forms import LinesField
 from engine.partners.models import Partner
 from engine.partners.validation import exact_network, visible_text
 
 if TYPE_CHECKING:
-    from django.db.models import QuerySet
     from django.http import HttpRequest, HttpResponse
 
 BATCH_STATES = {"PROCESSING": "info", "COMPLETED": "success", "FAILED": "danger"}
-BAD_ROWS_SHOWN = 100
+REFRESH_SECONDS = 5
 
 
 class MintSigningKeyForm(forms.Form):
@@ -172,25 +171,37 @@ class SigningKeyAdmin(AskingAdmin, ReadOnlyAdmin):
         return HttpResponseRedirect(self.address("change", key.pk))
 
 
-class BadRowInline(ReadOnly, TabularInline):  # type: ignore[misc]
-    model = BatchRow
-    verbose_name_plural = "rows that could not be paid"
-    fields = ("line", "error")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[BatchRow]:
-        rows: QuerySet[BatchRow] = super().get_queryset(request)
-        # A batch has ten thousand rows; the payouts have a list of their own.
-        return rows.filter(payout_id=None).order_by("line")
-
-
 @admin.register(Batch)
 class BatchAdmin(ReadOnlyAdmin):
     list_display = ("public_id", "partner", "standing", "progress", "created_at")
     list_filter = ("status", ("partner", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("partner",)
     search_fields = ("partner__name", "key")
-    fields = ("public_id", ("partner", "filename"), ("standing", "progress"), "created_at")
-    inlines = (BadRowInline,)
+    fields = ("public_id", ("partner", "filename"), ("standing", "created_at"))
+    change_form_outer_before_template = "admin/disbursements/batch/progress.html"
+
+    class Media:
+        css: ClassVar = {"all": ["admin-webhooks.css"]}
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show how far it is, and again by itself while that changes: no script needed."""
+        batch = self.get_object(request, unquote(object_id))
+        shown = None if batch is None else progress_of(batch)
+        response: HttpResponse = super().change_view(
+            request,
+            object_id,
+            form_url,
+            {"progress": shown, "refresh_seconds": REFRESH_SECONDS} | (extra_context or {}),
+        )
+        if shown is not None and shown.is_moving:
+            response["Refresh"] = str(REFRESH_SECONDS)
+        return response
 
     @display(description="status", ordering="status", label=BATCH_STATES)  # type: ignore[untyped-decorator]
     def standing(self, batch: Batch) -> str:
@@ -199,7 +210,7 @@ class BatchAdmin(ReadOnlyAdmin):
     @admin.display(description="progress")
     def progress(self, batch: Batch) -> str:
         return format_html(
-            '<progress max="{}" value="{}"></progress> {} of {}',
+            '<progress class="zp-progress" max="{}" value="{}"></progress> {} of {}',
             batch.total_payouts,
             batch.made_payouts,
             batch.made_payouts,

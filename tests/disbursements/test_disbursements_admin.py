@@ -10,12 +10,13 @@ from django.contrib.messages import get_messages
 from django.core.management import CommandError, call_command
 
 from disbursements import batches
-from disbursements.models import SigningKey
+from disbursements.models import Batch, SigningKey
 from engine.payouts.models import FloatCredit, GatewayFee
 from tests.cast import footprint
 from tests.disbursements.merchant import Merchant, csv_of
 
 KEYS = "/admin/disbursements/signingkey/"
+BATCHES = "/admin/disbursements/batch/"
 CREDITS = "/admin/payouts/floatcredit/"
 MINT = {"name": "shop", "origins": "https://shop.example", "cidrs": ""}
 CREDIT = {"currency": "XAF", "amount": "5000", "reference": "BANK-1", "reason": "seen"}
@@ -134,22 +135,68 @@ def test_fees_are_edited(staff):
     assert client.get(f"/admin/payouts/gatewayfee/{fee.pk}/change/").status_code == 200
 
 
-def test_a_batch_shows_its_progress_and_its_bad_rows(staff, merchant):
+def test_a_batch_shows_its_progress_and_its_bad_rows(staff, merchant, finish, monkeypatch):
     from engine.payouts.models import BlockedDestination
 
+    monkeypatch.setattr(batches, "ROWS_AT_ONCE", 2)
     BlockedDestination.objects.create(destination="+237670000001", reason="a test")
-    file_id = merchant.upload(csv_of(3)).json()["file_id"]
+    file_id = merchant.upload(csv_of(4)).json()["file_id"]
     merchant.post("/bulk", {"file_id": file_id, "idempotency_key": "b-1"})
-    client = staff("viewer")
-    begun = client.get("/admin/disbursements/batch/").text
-    batches.pay_batches()
-    done = client.get("/admin/disbursements/batch/").text
-    (key,) = set(re.findall(r"/admin/disbursements/batch/([\w-]+)/change/", done))
-    page = client.get(f"/admin/disbursements/batch/{key}/change/").text
+    batch, client = Batch.objects.get(), staff("viewer")
+    pages = []
 
-    assert '<progress max="3" value="0">' in begun
-    assert '<progress max="3" value="3">' in done
-    assert "Payouts to this destination are not allowed" in page
+    def look():
+        page = client.get(f"{BATCHES}{batch.pk}/change/")
+        bars = re.findall(r'<progress [^>]*max="4" value="(\d)">', page.text)
+        facts = re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", page.text)
+        pages.append((bars, facts, page.headers.get("Refresh")))
+        return page
+
+    look()
+    batches._pay_some(batch.pk)
+    page = look()
+    assert 'max="4" value="2">' in client.get(BATCHES).text
+    batches.pay_batches()
+    finish()
+    look()
+
+    refused = ("Line 3", "Payouts to this destination are not allowed.")
+    aside = "Set aside for rows to come"
+    assert pages == [
+        (["0", "0"], [("NOT YET A PAYOUT", "4"), (aside, "408.00 XAF")], "5"),
+        (
+            ["2", "1"],
+            [
+                ("NOT YET A PAYOUT", "2"),
+                ("PENDING", "1"),
+                ("REFUSED", "1"),
+                (aside, "204.00 XAF"),
+                refused,
+            ],
+            "5",
+        ),
+        (
+            ["4", "4"],
+            [("SUCCESS", "3"), ("REFUSED", "1"), (aside, "0.00 XAF"), refused],
+            None,
+        ),
+    ]
+    assert "loads itself anew" in page.text
+
+
+def test_a_batch_shows_a_hundred_bad_rows_and_no_more(staff, merchant):
+    from engine.payouts.models import BlockedDestination
+
+    for number in range(130):
+        BlockedDestination.objects.create(
+            destination=f"+237{670_000_000 + number}", reason="a test"
+        )
+    file_id = merchant.upload(csv_of(130)).json()["file_id"]
+    merchant.post("/bulk", {"file_id": file_id, "idempotency_key": "b-1"})
+    batches.pay_batches()
+    page = staff("viewer").get(f"{BATCHES}{Batch.objects.get().pk}/change/").text
+
+    assert page.count("<dt>Line ") == 100
 
 
 def test_payouts_of_floats_are_shown_like_others(staff, merchant):

@@ -10,7 +10,7 @@ import signal
 from functools import wraps
 from pathlib import Path
 
-from engine.payouts import sending, services, sweeps, watching
+from engine.payouts import float_batches, sending, services, sweeps, watching
 from engine.payouts.states import Status
 from engine.rails.simulated import SimulatedRail
 
@@ -36,13 +36,15 @@ POINTS = {
     "close": (watching, "_close"),
     "reschedule": (services, "reschedule"),
 }
+# The same for those who make payouts of a file, where no payout's life comes by.
+FILE_POINTS = {"pay_rows": (float_batches, "pay_rows")}
 STRUCK = ".struck"
 
 
 def install():
     """Make every point deadly. Nothing happens at one for which no file lies ready."""
     folder = Path(os.environ["KILL_POINTS"])
-    for name, (owner, attribute, *edge) in POINTS.items():
+    for name, (owner, attribute, *edge) in (POINTS | FILE_POINTS).items():
         setattr(owner, attribute, _deadly(getattr(owner, attribute), folder, name, edge))
 
 

@@ -1,4 +1,4 @@
-"""Run once in a new house: its tables, a partner, her keys, and a user with much money.
+"""Run once in a new house: its tables, a partner, her keys, and a user and a float with much money.
 
     python -m tests.survival.settle_in
 
@@ -15,8 +15,10 @@ def main():
     # Models can be imported only now.
     from django.core.management import call_command
 
+    from disbursements.keys import mint_signing_key
     from engine.partners.models import ALL_SCOPES, FeeSchedule, Partner
     from engine.partners.services import mint_key
+    from engine.payouts.floats import credit_float
     from tests.cast import USDT, fund
 
     call_command("migrate", "--noinput", verbosity=0)
@@ -29,6 +31,18 @@ def main():
         keys[mode] = mint_key(
             partner=partner, livemode=livemode, name="survival", scopes=ALL_SCOPES
         )[1]
+    credit_float(
+        partner_id=partner.pk,
+        livemode=True,
+        currency="XAF",
+        units=10**9,
+        reference="bank-1",
+        reason="survival",
+        by="survival",
+    )
+    origin = "https://shop.example"
+    signing, secret = mint_signing_key(partner=partner, name="survival", origins=[origin])
+    keys["signing"] = {"key": signing.key, "secret": secret, "origin": origin}
     print(json.dumps(keys))
 
 
