@@ -162,11 +162,12 @@ class EndpointAdmin(EndpointActions, OutboxAdmin):
 
     @admin.display(description="Address", ordering="url")
     def short_address(self, endpoint: Endpoint) -> str:
-        return Truncator(endpoint.url.partition("://")[2]).chars(ADDRESS_SHOWN)
+        shown = endpoint.url.partition("://")[2] or str(endpoint)
+        return Truncator(shown).chars(ADDRESS_SHOWN)
 
     @admin.display(description="Address")
     def whole_address(self, endpoint: Endpoint) -> str:
-        return endpoint.url
+        return str(endpoint)
 
     @display(description="State", label=STATES)  # type: ignore[untyped-decorator]
     def standing(self, endpoint: Endpoint) -> str:

@@ -47,9 +47,10 @@ class ResendForm(forms.Form):
             dialect=message.dialect,
             state=EndpointState.ENABLED,
         ).order_by("-created_at", "-id")
+        others = () if message.url else endpoints.exclude(url="")
         self.fields["to"].choices = [  # type: ignore[attr-defined] # a ChoiceField, above
-            ("all", "Every enabled endpoint that wants it or got it before"),
-            *((endpoint.public_id, endpoint.url) for endpoint in endpoints),
+            ("all", message.url or "Every enabled endpoint that wants it or got it before"),
+            *((endpoint.public_id, endpoint.url) for endpoint in others),
         ]
         self.initial = {"to": "all"}
 

@@ -59,6 +59,7 @@ class ShownDelivery:
     """One endpoint, and the attempts there, the newest first."""
 
     endpoint: Endpoint
+    url: str
     state: str
     colour: str
     tries: int
@@ -74,25 +75,23 @@ def shown_deliveries(message: Message) -> list[ShownDelivery]:
     newest = Attempt.objects.order_by("-pk")[: ATTEMPTS_SHOWN_MAX + 1]
     body = bytes(message.body)
     return [
-        _delivery(delivery, body)
+        _delivery(delivery, message.url or delivery.endpoint.url, body)
         for delivery in deliveries.prefetch_related(Prefetch("attempts", newest, "newest"))
     ]
 
 
-def _delivery(delivery: Delivery, body: bytes) -> ShownDelivery:
+def _delivery(delivery: Delivery, url: str, body: bytes) -> ShownDelivery:
     attempts: list[Attempt] = delivery.newest  # type: ignore[attr-defined] # prefetched
     state = DeliveryState(delivery.state)
     return ShownDelivery(
         endpoint=delivery.endpoint,
+        url=url,
         state=str(state.label),
         colour=COLOURS[state],
         tries=delivery.tries,
         due_at=delivery.due_at,
         is_replay=delivery.is_replay,
-        attempts=[
-            _attempt(attempt, delivery.endpoint.url, body)
-            for attempt in attempts[:ATTEMPTS_SHOWN_MAX]
-        ],
+        attempts=[_attempt(attempt, url, body) for attempt in attempts[:ATTEMPTS_SHOWN_MAX]],
         are_more=len(attempts) > ATTEMPTS_SHOWN_MAX,
     )
 

@@ -17,6 +17,7 @@ from engine.partners.models import Partner
 
 URL_LENGTH_MAX = 2048
 REPLY_BYTES_MAX = 2048
+OWN_URLS = "URLs of single messages"
 
 
 class EndpointState(models.TextChoices):
@@ -25,7 +26,11 @@ class EndpointState(models.TextChoices):
 
 
 class Endpoint(models.Model):
-    """Where a partner wants to be told, in one mode. Secrets are sealed."""
+    """Where a partner wants to be told, in one mode. Secrets are sealed.
+
+    The one without a URL, which nobody registers, is where messages queue that have a URL
+    of their own: one row for all of a partner's, however many such URLs there are.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     partner = models.ForeignKey(Partner, models.PROTECT, related_name="endpoints")
@@ -74,21 +79,32 @@ class Endpoint(models.Model):
                 | Q(old_secret__isnull=False, old_secret_until__isnull=False),
                 name="endpoint_old_secret_has_an_end",
             ),
+            models.UniqueConstraint(
+                fields=["partner", "livemode", "dialect"],
+                condition=Q(url=""),
+                name="endpoint_for_own_urls_is_one",
+            ),
         ]
 
     def __str__(self) -> str:
-        return self.url
+        return self.url or OWN_URLS
 
     @property
     def public_id(self) -> str:
         return public_id("whe", self.id)
+
+    @property
+    def is_for_own_urls(self) -> bool:
+        return not self.url
 
 
 class Message(models.Model):
     """One thing a partner is told, in frozen bytes. Its id is the same on every attempt.
 
     `reference` names the step it tells of, so that telling it again owes nothing new;
-    `subject` is what it is about, such as ``pay_…``; `sequence` counts per subject.
+    `subject` is what it is about, such as ``pay_…``; `sequence` counts per subject. With a
+    `url` it goes there, and to no endpoint. `sealed_token` is the text of the API token
+    that signs it, where its dialect signs with one.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -101,6 +117,11 @@ class Message(models.Model):
     subject = models.CharField(max_length=64)
     sequence = models.PositiveIntegerField()
     body = models.BinaryField(editable=False)
+    # The database's own default, so that a process of the version before can still insert.
+    url = models.CharField(
+        max_length=URL_LENGTH_MAX, blank=True, default="", db_default="", editable=False
+    )
+    sealed_token = models.BinaryField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -159,6 +180,11 @@ class Delivery(models.Model):
                 name="delivery_due",
             ),
             models.Index(fields=["endpoint", "-id"], name="delivery_newest"),
+            models.Index(
+                fields=["endpoint"],
+                condition=Q(leased_until__isnull=False),
+                name="delivery_in_hand",
+            ),
             # Few, and what staff look for.
             models.Index(fields=["message"], condition=Q(state="dead"), name="delivery_dead"),
         ]

@@ -72,6 +72,9 @@ class InHand:
     message_id: UUID
     type: str
     body: bytes
+    # Its own URL, or '' where its endpoint's is the one.
+    url: str = ""
+    sealed_token: bytes | None = None
 
 
 @transaction.atomic
@@ -96,7 +99,11 @@ def record(endpoint: Endpoint, in_hand: InHand, *, outcome: Outcome, dialect: Di
     now = timezone.now()
     delivery.leased_until = None
     _decide(delivery, in_hand, outcome, dialect, now)
-    if outcome.is_success:
+    if endpoint.is_for_own_urls:
+        # One URL says nothing of the others, so nothing is counted; who is gone is gone.
+        if outcome.status == GONE and delivery.state == DeliveryState.PENDING:
+            delivery.state, delivery.due_at = DeliveryState.DEAD, None
+    elif outcome.is_success:
         Endpoint.objects.filter(pk=endpoint.pk, url=endpoint.url, failures__gt=0).update(
             failing_since=None, failures=0, paused_until=None
         )

@@ -92,7 +92,7 @@ class Outbox:
             livemode=self.livemode,
             dialect=self.dialect,
             deleted_at__isnull=True,
-        )
+        ).exclude(url="")
 
     def _messages(self) -> QuerySet[Message]:
         return Message.objects.filter(

@@ -1,8 +1,9 @@
 """Delivering what is owed. Two workers never have one delivery in hand at once.
 
 A worker takes an endpoint for itself, sends with at most two requests at a time, and
-writes each outcome down before it takes the next. Killed between any two lines, the lease
-runs out and somebody else goes on, with the same id and the same bytes.
+writes each outcome down before it takes the next. Messages with URLs of their own are taken
+one by one, no more at a time than `next_own_delivery.sql` admits. Killed between any two
+lines, the lease runs out and somebody else goes on, with the same id and the same bytes.
 """
 
 from __future__ import annotations
@@ -11,24 +12,32 @@ import re
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import (
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    transaction,
+)
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from engine.common.http import AddressRefused, NoAnswer, Reply, post
+from engine.common.secrets import unseal
 from engine.webhooks.dialects.base import dialect_named
 from engine.webhooks.models import REPLY_BYTES_MAX, Delivery, Endpoint, EndpointState
 from engine.webhooks.outcomes import InHand, Outcome, record
-from engine.webhooks.services import secrets_of
+from engine.webhooks.services import TOKEN_PURPOSE, secrets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from uuid import UUID
 
@@ -37,9 +46,16 @@ logger = structlog.get_logger(__name__)
 SQL = Path(__file__).parent / "sql"
 LEASE_ENDPOINTS = (SQL / "lease_endpoints.sql").read_text()
 NEXT_DELIVERY = (SQL / "next_delivery.sql").read_text()
+NEXT_OWN_DELIVERY = (SQL / "next_own_delivery.sql").read_text()
 
 AT_ONCE_PER_ENDPOINT = 2
 ENDPOINTS_AT_ONCE = 8
+THREADS = ENDPOINTS_AT_ONCE * AT_ONCE_PER_ENDPOINT
+# Of one partner's messages with URLs of their own: a slow URL leaves room to others at its
+# host, a slow host to other hosts, and a partner with nothing but slow ones to other partners.
+OWN_AT_ONCE = {"per_url": 2, "per_host": 3, "in_all": 4}
+# When these bounds let nothing go, one look in so many seconds is enough.
+OWN_REST_SECONDS = 1.0
 TIMEOUT_SECONDS = 15.0
 # A run hands its endpoint back after this long, so that the lease outlives every run.
 RUN_SECONDS_MAX = 20.0
@@ -47,7 +63,7 @@ LEASE_SECONDS = RUN_SECONDS_MAX + 2 * TIMEOUT_SECONDS
 # A turn is shorter than a run: a long outbox gives way to whoever has waited for longest.
 TURN_SECONDS = 2.0
 # Two runs share one endpoint; each keeps its own thread and its own connection.
-_pool = ThreadPoolExecutor(ENDPOINTS_AT_ONCE * AT_ONCE_PER_ENDPOINT, "webhooks")
+_pool = ThreadPoolExecutor(THREADS, "webhooks")
 PAUSE_SECONDS = 0.2
 # What we could not even send, such as a secret whose seal is broken, waits for a person.
 BROKEN_PAUSE = timedelta(minutes=5)
@@ -62,6 +78,7 @@ class Turn:
 
     endpoint_id: UUID
     leased_until: datetime
+    is_for_own_urls: bool
 
 
 def deliver() -> int:
@@ -75,9 +92,10 @@ def deliver() -> int:
     while True:
         until = min(began + RUN_SECONDS_MAX, monotonic() + TURN_SECONDS)
         if monotonic() < until:
-            for turn in _lease_endpoints(ENDPOINTS_AT_ONCE - len(set(running.values()))):
-                for _ in range(AT_ONCE_PER_ENDPOINT):
-                    running[_pool.submit(_run, turn, until)] = turn
+            # Each of them fills two threads at most.
+            for turn in _lease_endpoints((THREADS - len(running)) // AT_ONCE_PER_ENDPOINT):
+                calls = _own_calls(turn) if turn.is_for_own_urls else _calls(turn, until)
+                running |= {_pool.submit(call): turn for call in calls}
         if not running:
             return attempts
         done, _ = wait(running, timeout=PAUSE_SECONDS, return_when=FIRST_COMPLETED)
@@ -100,6 +118,47 @@ def _release(turns: Iterable[Turn]) -> None:
         Endpoint.objects.filter(pk=turn.endpoint_id, leased_until=turn.leased_until).update(
             leased_until=Now()
         )
+
+
+def _calls(turn: Turn, until: float) -> list[Callable[[], int]]:
+    return [partial(_run, turn, until)] * AT_ONCE_PER_ENDPOINT
+
+
+def _own_calls(turn: Turn) -> list[Callable[[], int]]:
+    """Take messages with URLs of their own, and hand their queue back at once.
+
+    Those in hand are counted in the database, so whoever looks next takes no more than the
+    bounds leave, and nothing waits for a slow one to end.
+    """
+    calls: list[Callable[[], int]] = []
+    with transaction.atomic():
+        # Looks at one queue follow each other, so that each counts what the last one took.
+        endpoint = Endpoint.objects.select_for_update(no_key=True).get(pk=turn.endpoint_id)
+        for _ in range(AT_ONCE_PER_ENDPOINT):
+            in_hand = _next_delivery(endpoint)
+            if in_hand is not None:
+                calls.append(partial(_run_own, endpoint, in_hand))
+        rest = timedelta(seconds=0 if calls else OWN_REST_SECONDS)
+        Endpoint.objects.filter(pk=endpoint.pk).update(leased_until=Now() + rest)
+    return calls
+
+
+def _run_own(endpoint: Endpoint, in_hand: InHand) -> int:
+    """Send one message to its own URL; if it breaks us, only it waits."""
+    close_old_connections()
+    try:
+        _attempt_or_put_off(endpoint, in_hand)
+        # There is room for one more: a queue at rest is looked at again.
+        Endpoint.objects.filter(pk=endpoint.pk, leased_until__gt=Now()).update(
+            leased_until=Now()
+        )
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("webhooks_database_away", error=type(error).__name__)
+    except Exception:
+        logger.exception("webhooks_broke", endpoint=endpoint.pk.hex)
+    else:
+        return 1
+    return 0
 
 
 def _run(turn: Turn, until: float) -> int:
@@ -154,14 +213,17 @@ def _next_delivery(endpoint: Endpoint) -> InHand | None:
         return None
     if endpoint.paused_until is not None and endpoint.paused_until > timezone.now():
         return None
+    named: dict[str, Any] = {"endpoint": endpoint.pk, "lease_seconds": 2 * TIMEOUT_SECONDS}
     with connection.cursor() as cursor:
         cursor.execute(
-            NEXT_DELIVERY, {"endpoint": endpoint.pk, "lease_seconds": 2 * TIMEOUT_SECONDS}
+            NEXT_OWN_DELIVERY if endpoint.is_for_own_urls else NEXT_DELIVERY,
+            named | OWN_AT_ONCE,
         )
         row = cursor.fetchone()
     if row is None:
         return None
-    delivery_id, tries, is_replay, due_at, leased_until, message_id, type_, body = row
+    delivery_id, tries, is_replay, due_at, leased_until, message_id, type_ = row[:7]
+    body, url, sealed_token = row[7:]
     return InHand(
         delivery_id=delivery_id,
         tries=tries,
@@ -171,6 +233,8 @@ def _next_delivery(endpoint: Endpoint) -> InHand | None:
         message_id=message_id,
         type=type_,
         body=bytes(body),
+        url=url,
+        sealed_token=sealed_token and bytes(sealed_token),
     )
 
 
@@ -185,9 +249,16 @@ def _attempt(endpoint: Endpoint, in_hand: InHand) -> bool:
         secrets=secrets_of(endpoint, now=now),
         now=now,
         is_replay=in_hand.is_replay,
+        token=_token(in_hand),
     )
-    outcome = _ask(endpoint.url, in_hand.body, headers)
+    outcome = _ask(in_hand.url or endpoint.url, in_hand.body, headers)
     return record(endpoint, in_hand, outcome=outcome, dialect=dialect)
+
+
+def _token(in_hand: InHand) -> str | None:
+    if in_hand.sealed_token is None:
+        return None
+    return unseal(TOKEN_PURPOSE, in_hand.sealed_token).decode()
 
 
 def _ask(url: str, body: bytes, headers: dict[str, str]) -> Outcome:

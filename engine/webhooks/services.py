@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 PURPOSE = "webhook endpoint"
+TOKEN_PURPOSE = "payments token"  # noqa: S105 - what for, and no token
 ROLL_HOURS = 24
 ENDPOINTS_MAX = 20
 # PostgreSQL takes 65,535 values with one statement.
@@ -60,6 +61,10 @@ class Draft:
     subject: str
     sequence: int
     body: bytes
+    # Where this one goes in place of the partner's endpoints: https, or '' for them.
+    url: str = ""
+    # The API token that signs it, sealed under TOKEN_PURPOSE.
+    sealed_token: bytes | None = None
 
 
 def owe_messages(drafts: Sequence[Draft]) -> list[Message]:
@@ -81,9 +86,12 @@ def owe_messages(drafts: Sequence[Draft]) -> list[Message]:
             subject=draft.subject,
             sequence=draft.sequence,
             body=draft.body,
+            url=draft.url,
+            sealed_token=draft.sealed_token,
         )
         for draft in drafts
     )
+    _see_rows_for_own_urls(drafts)
     listening = Endpoint.objects.filter(
         partner_id__in={draft.partner_id for draft in drafts}, state=EndpointState.ENABLED
     )
@@ -98,9 +106,28 @@ def owe_messages(drafts: Sequence[Draft]) -> list[Message]:
 
 def _wants(endpoint: Endpoint, told: Draft | Message) -> bool:
     return (
-        (endpoint.partner_id, endpoint.livemode, endpoint.dialect)
-        == (told.partner_id, told.livemode, told.dialect)
+        (endpoint.partner_id, endpoint.livemode, endpoint.dialect, endpoint.is_for_own_urls)
+        == (told.partner_id, told.livemode, told.dialect, bool(told.url))
     ) and (not endpoint.types or told.type in endpoint.types)
+
+
+def _see_rows_for_own_urls(drafts: Sequence[Draft]) -> None:
+    """Make the row in which a partner's messages with URLs of their own queue, once."""
+    wanted = {
+        (draft.partner_id, draft.livemode, draft.dialect) for draft in drafts if draft.url
+    }
+    if not wanted:
+        return
+    known = Endpoint.objects.filter(url="", partner_id__in={key[0] for key in wanted})
+    wanted -= set(known.values_list("partner_id", "livemode", "dialect"))
+    Endpoint.objects.bulk_create(
+        [
+            Endpoint(partner_id=partner, livemode=livemode, dialect=dialect, url="", secret=b"")
+            # In one order for everybody: who inserts the same rows waits, in no ring.
+            for partner, livemode, dialect in sorted(wanted)
+        ],
+        ignore_conflicts=True,
+    )
 
 
 def _send_to(pairs: Iterable[tuple[Message, Endpoint]], *, is_replay: bool = False) -> int:
@@ -155,7 +182,7 @@ def create_endpoint(
     Partner.objects.select_for_update(no_key=True).get(pk=partner_id)
     mine = Endpoint.objects.filter(
         partner_id=partner_id, livemode=livemode, deleted_at__isnull=True
-    )
+    ).exclude(url="")
     if mine.count() >= ENDPOINTS_MAX:
         raise TooManyEndpoints(most=ENDPOINTS_MAX)
     secret = new_secret()
@@ -258,7 +285,24 @@ def roll_secret(*, endpoint_id: UUID) -> str:
 
 
 def secrets_of(endpoint: Endpoint, *, now: datetime) -> list[str]:
-    """The secrets that sign at `now`, the newest first."""
+    """The secrets that sign at `now`, the newest first.
+
+    What goes to a URL of its own is signed as at the partner's first endpoint of that mode
+    and dialect, disabled or not, since the partner knows no other secret: none without one.
+    """
+    if endpoint.is_for_own_urls:
+        first = (
+            Endpoint.objects.filter(
+                partner_id=endpoint.partner_id,
+                livemode=endpoint.livemode,
+                dialect=endpoint.dialect,
+                deleted_at__isnull=True,
+            )
+            .exclude(url="")
+            .order_by("created_at", "id")
+            .first()
+        )
+        return [] if first is None else secrets_of(first, now=now)
     sealed = [endpoint.secret]
     old, until = endpoint.old_secret, endpoint.old_secret_until
     if old is not None and until is not None and now < until:

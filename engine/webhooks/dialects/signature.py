@@ -2,7 +2,8 @@
 
 `Signature` is lowercase hex HMAC-SHA256 over the raw body, keyed with the token's own text
 (``tk_…``). It covers no timestamp, so it alone cannot tell an old message sent again by
-somebody else; the Standard Webhooks headers beside it, under the endpoint's secret, can.
+somebody else; the Standard Webhooks headers beside it, under the endpoint's secret, can. A
+partner who has registered no endpoint knows no such secret, and gets `Signature` alone.
 """
 
 from __future__ import annotations
@@ -39,8 +40,11 @@ class Signature:
     ) -> dict[str, str]:
         """Return the Standard Webhooks headers, and `Signature` where there is a token.
 
-        A message that belongs to no token, such as a test, goes without.
+        A message that belongs to no token, such as a test, goes without. Raises ValueError
+        when there is neither a secret nor a token.
         """
+        if token is not None and not secrets:
+            return {"Signature": sign_with_token(token=token, body=body)}
         headers = STANDARD.headers(
             message_id=message_id,
             event_type=event_type,

@@ -17,4 +17,4 @@ WHERE e.id IN (
     FOR UPDATE SKIP LOCKED
 )
 AND (e.leased_until IS NULL OR e.leased_until <= statement_timestamp())
-RETURNING e.id, e.leased_until
+RETURNING e.id, e.leased_until, e.url = ''

@@ -13,5 +13,6 @@ WITH taken AS (
     )
     RETURNING d.id, d.tries, d.is_replay, d.due_at, d.leased_until, d.message_id
 )
-SELECT t.id, t.tries, t.is_replay, t.due_at, t.leased_until, m.id, m.type, m.body
+SELECT t.id, t.tries, t.is_replay, t.due_at, t.leased_until, m.id, m.type, m.body,
+       m.url, m.sealed_token
 FROM taken t JOIN webhooks_message m ON m.id = t.message_id
