@@ -33,6 +33,14 @@
     return moment.toLocaleString(locale, shown);
   }
 
+  function day(moment) {
+    return moment.toLocaleDateString(locale, {
+      weekday: "long",
+      day: "numeric",
+      month: "long",
+    });
+  }
+
   function duration(seconds) {
     const two = (number) => String(number).padStart(2, "0");
     const minutes = Math.floor(seconds / 60);
@@ -73,7 +81,9 @@
   function settleIn(root) {
     for (const time of root.querySelectorAll("time:not([data-utc])")) {
       time.title = time.textContent;
-      time.textContent = clock(new Date(time.dateTime), "seconds" in time.dataset);
+      const moment = new Date(time.dateTime);
+      time.textContent =
+        "day" in time.dataset ? day(moment) : clock(moment, "seconds" in time.dataset);
     }
     if (!navigator.clipboard) return;
     for (const code of root.querySelectorAll("code[data-copy]")) code.after(copyButton(code));

@@ -12,8 +12,8 @@ from eth_utils.address import to_checksum_address
 from engine.common.units import format_units
 from engine.rails.models import Token
 from engine.rails.networks import ASSETS, NATIVE_SCALE, NETWORKS
+from engine.rails.places import shorten
 from tracking.page import readable
-from tracking.timeline import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,8 @@ from django.utils.translation import gettext
 
 from engine.payouts.states import FINAL, Status
 from engine.rails.networks import NETWORKS
-from tracking.timeline import Mark, shorten
+from engine.rails.places import Kind, mask, place_of
+from tracking.timeline import Mark
 
 if TYPE_CHECKING:
     from engine.payouts.models import Payout
@@ -55,11 +56,12 @@ def route_of(payout: Payout, payer: str, *, has_left: bool) -> Route:
 
     `has_left` says whether a network ever saw it: what fails before that stays where it was.
     """
-    names = [NETWORKS[payout.from_network].name, NETWORKS[payout.to_network].name]
-    captions = [_fitted(payer), shorten(payout.destination)]
-    if payout.is_bridged:
-        names.insert(1, gettext("Bridge"))
-        captions.insert(1, "")
+    names = _names(payout)
+    captions = [
+        _fitted(payer),
+        *[""] * (len(names) - 2),
+        mask(payout.destination, network=payout.to_network),
+    ]
     legs = _leg_marks(payout, len(names) - 1, has_left=has_left)
     last = len(names) - 1
     places = [
@@ -79,11 +81,30 @@ def route_of(payout: Payout, payer: str, *, has_left: bool) -> Route:
     return Route(places, drawn, _described(names, legs))
 
 
+def _names(payout: Payout) -> list[str]:
+    """The stops: networks with a bridge between them, or hands that the money goes through."""
+    place = place_of(payout.to_network)
+    match place.kind:
+        case Kind.CHAIN if payout.is_bridged:
+            return [NETWORKS[payout.from_network].name, gettext("Bridge"), place.name]
+        case Kind.CHAIN:
+            return [NETWORKS[payout.from_network].name, place.name]
+        case Kind.OPERATOR:
+            return [gettext("Sender"), place.carrier, gettext("Your phone")]
+        case Kind.BANK:
+            return [gettext("Sender"), gettext("Bank"), gettext("Your account")]
+
+
 def _leg_marks(payout: Payout, count: int, *, has_left: bool) -> list[Mark]:
-    """The leg under way is the payout's own; before it all is done, after it nothing."""
+    """The leg under way is the payout's own; before it all is done, after it nothing.
+
+    Who has taken it from us, be it an operator or a bank, is on the last one.
+    """
     if payout.status == Status.DELIVERED:
         return [Mark.DONE] * count
-    current = min(payout.leg, count) - 1
+    on_chain = place_of(payout.to_network).kind is Kind.CHAIN
+    leg = payout.leg if on_chain or not has_left else count
+    current = min(leg, count) - 1
     here = Mark.BROKEN if payout.status in FINAL else Mark.CURRENT
     if not has_left:
         here = Mark.AHEAD

@@ -9,8 +9,8 @@ from django.utils.translation import gettext
 
 from engine.common.units import format_units
 from engine.rails.models import SimulatedTransfer
-from engine.rails.networks import ASSETS, NETWORKS
-from tracking.timeline import shorten
+from engine.rails.places import mask, place_of, shorten
+from engine.rails.scales import scale_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,10 +25,10 @@ def page_of_transfer(transfer: SimulatedTransfer) -> dict[str, Any]:
     now = timezone.now()
     return {
         "transfer": transfer,
-        "network": NETWORKS[transfer.network].name,
+        "network": place_of(transfer.network).name,
         "short": shorten(transfer.reference),
-        "amount": format_units(transfer.units, scale=ASSETS[transfer.asset].scale),
-        "destination": shorten(transfer.destination),
+        "amount": format_units(transfer.units, scale=scale_of(transfer.asset)),
+        "destination": mask(transfer.destination, network=transfer.network),
         "state": _state(transfer, now),
         "final_at": _passed(transfer.final_at, now),
     }

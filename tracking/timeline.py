@@ -7,8 +7,8 @@ true inside and means nothing to a recipient (`sending`, a review, a lease) stay
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext
@@ -16,6 +16,8 @@ from django.utils.translation import gettext
 from engine.payouts.states import FINAL, Status
 from engine.rails.explorers import SIMULATED, explorer_url, is_of_the_house
 from engine.rails.networks import NETWORKS
+from engine.rails.places import Kind, place_of, shorten
+from tracking.moods import Fate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,22 +25,7 @@ if TYPE_CHECKING:
 
     from engine.payouts.models import Payout, PayoutEvent
     from engine.rails.networks import Network
-
-# Estimates breathe by a second or two; a page that cries late at that is wrong more often
-# than right.
-LATE_AFTER = timedelta(seconds=5)
-HEAD_CHARACTERS, TAIL_CHARACTERS = 6, 4
-
-
-class Mood(StrEnum):
-    """What the page is about, at one moment. Its colour and its first sentence follow."""
-
-    PREPARING = "preparing"
-    MOVING = "moving"
-    LATE = "late"
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
+    from engine.rails.places import Place
 
 
 class Mark(StrEnum):
@@ -75,58 +62,15 @@ class Line:
     happened: str = ""
 
 
-def mood_of(payout: Payout, now: datetime) -> Mood:
-    """What to tell the recipient at `now`. Late means later than was promised."""
-    match payout.status:
-        case Status.DELIVERED:
-            return Mood.DELIVERED
-        case Status.FAILED:
-            return Mood.FAILED
-        case Status.CANCELLED:
-            return Mood.CANCELLED
-    if max(payout.estimated_delivery_at, now) > payout.promised_at + LATE_AFTER:
-        return Mood.LATE
-    return Mood.MOVING if payout.status == Status.BROADCAST else Mood.PREPARING
-
-
-def sentence_of(mood: Mood, payer: str) -> tuple[str, str]:
-    """The sentence that is announced and is the page's title: the news, and the comfort.
-
-    Only bad news has a comfort: where the money is now.
-    """
-    match mood:
-        case Mood.PREPARING:
-            return gettext("Preparing your payout."), ""
-        case Mood.MOVING:
-            return gettext("On its way."), ""
-        case Mood.LATE:
-            return gettext("Taking longer than usual."), ""
-        case Mood.DELIVERED:
-            return gettext("Delivered."), ""
-        case Mood.FAILED:
-            comfort = gettext("Nothing was lost: the money went back to %(payer)s.")
-            return gettext("Not delivered."), comfort % {"payer": payer}
-        case Mood.CANCELLED:
-            comfort = gettext("Nothing was lost: the money stayed with %(payer)s.")
-            return gettext("Cancelled before it was sent."), comfort % {"payer": payer}
-
-
-def reason_of(payout: Payout, payer: str) -> str:
-    """Why it failed, and what to do now, without a word of ours in it; "" if it did not."""
-    if payout.status != Status.FAILED:
-        return ""
-    reasons = {
-        "destination_rejected": gettext("The network did not accept this address."),
-        "transfer_reverted": gettext("The network could not complete the transfer."),
-        "asset_not_on_network": gettext("This asset cannot be received on that network."),
-    }
-    why = reasons.get(payout.failure_code, gettext("The transfer could not be completed."))
-    what_now = gettext("Ask %(payer)s to check the details and send it again.")
-    return f"{why} {what_now % {'payer': payer}}"
-
-
-def timeline_of(payout: Payout, events: Sequence[PayoutEvent], payer: str) -> list[Line]:
+def timeline_of(
+    payout: Payout,
+    events: Sequence[PayoutEvent],
+    payer: str,
+    *,
+    fate: Fate = Fate.RETURNED,
+) -> list[Line]:
     """Every step so far, oldest first, and the one that everybody waits for."""
+    words = partial(_words, payout, payer=payer, fate=fate)
     public = [event for event in events if event.status != Status.SENDING]
     shown: set[str] = set()
     lines = []
@@ -135,18 +79,17 @@ def timeline_of(payout: Payout, events: Sequence[PayoutEvent], payer: str) -> li
         lines.append(
             Line(
                 key=str(event.number),
-                sentence=_words(payout, event, payer, is_waiting=is_last),
+                sentence=words(event, is_waiting=is_last),
                 moment=event.happened_at,
                 mark=_mark(event, is_waiting=is_last),
                 # Delivered under the reference it was sent under: once is enough.
                 proof=None if event.reference in shown else proof_of(payout, event),
-                happened=_words(payout, event, payer, is_waiting=False),
+                happened=words(event, is_waiting=False),
             )
         )
         shown.add(event.reference)
     if payout.status not in FINAL:
-        place = NETWORKS[payout.to_network].name
-        arrival = gettext("Delivery on %(network)s") % {"network": place}
+        arrival = _arrival(place_of(payout.to_network))
         lines.append(Line("arrival", arrival, None, Mark.AHEAD))
     return lines
 
@@ -163,31 +106,66 @@ def proof_of(payout: Payout, event: PayoutEvent) -> Proof | None:
     )
 
 
-def shorten(text: str) -> str:
-    """First six, last four: enough to compare, too little to use."""
-    if len(text) <= HEAD_CHARACTERS + TAIL_CHARACTERS:
-        return text
-    return f"{text[:HEAD_CHARACTERS]}…{text[-TAIL_CHARACTERS:]}"
-
-
 def _mark(event: PayoutEvent, *, is_waiting: bool) -> Mark:
     if event.status in {Status.FAILED, Status.CANCELLED}:
         return Mark.BROKEN
     return Mark.CURRENT if is_waiting else Mark.DONE
 
 
-def _words(payout: Payout, event: PayoutEvent, payer: str, *, is_waiting: bool) -> str:
-    network = NETWORKS.get(event.network)
-    named = {"payer": payer, "network": event.network if network is None else network.name}
+def _words(
+    payout: Payout, event: PayoutEvent, *, payer: str, is_waiting: bool, fate: Fate
+) -> str:
+    place = place_of(payout.to_network)
     match event.status:
         case Status.PENDING:
             words = gettext("%(payer)s ordered this payout")
-        case Status.DELIVERED:
-            words = gettext("Delivered on %(network)s")
         case Status.FAILED:
-            words = gettext("Failed; the money went back to %(payer)s")
+            words = _words_of_failure(fate)
         case Status.CANCELLED:
             words = gettext("Cancelled before it was sent")
+        case _ if place.kind is Kind.CHAIN:
+            return _words_on_chain(payout, event, is_waiting=is_waiting)
+        case _:
+            return _words_of_carrier(event, place)
+    return words % {"payer": payer}
+
+
+def _words_of_failure(fate: Fate) -> str:
+    match fate:
+        case Fate.RETURNED:
+            return gettext("Failed; the money went back to %(payer)s")
+        case Fate.KEPT:
+            return gettext("Failed; the money is kept for you")
+        case Fate.ELSEWHERE:
+            return gettext("Failed")
+
+
+def _arrival(place: Place) -> str:
+    match place.kind:
+        case Kind.CHAIN:
+            return gettext("Delivery on %(network)s") % {"network": place.name}
+        case Kind.OPERATOR:
+            words = gettext("Arrival in your %(network)s account")
+            return words % {"network": place.name}
+        case Kind.BANK:
+            return gettext("Arrival in your bank account")
+
+
+def _words_of_carrier(event: PayoutEvent, place: Place) -> str:
+    """An operator or a bank took it, or says that it is paid."""
+    is_paid = event.status == Status.DELIVERED
+    if place.kind is Kind.BANK:
+        return gettext("Paid by the bank") if is_paid else gettext("Handed to the bank")
+    words = gettext("Confirmed by %(carrier)s") if is_paid else gettext("Sent to %(carrier)s")
+    return words % {"carrier": place.carrier}
+
+
+def _words_on_chain(payout: Payout, event: PayoutEvent, *, is_waiting: bool) -> str:
+    network = NETWORKS.get(event.network)
+    named = {"network": event.network if network is None else network.name}
+    match event.status:
+        case Status.DELIVERED:
+            words = gettext("Delivered on %(network)s")
         case _ if is_of_the_house(event.reference):
             return _words_of_the_house(payout)
         case _ if (

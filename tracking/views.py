@@ -26,7 +26,7 @@ from engine.rails.connections import is_devnet
 from engine.rails.errors import RailUnavailable
 from engine.rails.evm_reader import read_devnet
 from tracking.devnet import page_of_transaction
-from tracking.page import etag_of, page_of, read_events, read_payout
+from tracking.page import end_of, etag_of, page_of, read_events, read_payout
 from tracking.simulated import page_of_transfer, transfer_of
 
 if TYPE_CHECKING:
@@ -79,14 +79,15 @@ def public(view: Callable[[HttpRequest, Payout], HttpResponse]) -> View:
 def show_page(request: HttpRequest, payout: Payout) -> HttpResponse:
     """The whole page, complete without JavaScript."""
     now = timezone.now()
-    page = page_of(payout, read_events(payout), now)
+    end = end_of(payout)
+    page = page_of(payout, read_events(payout), now, end)
     language = translation.get_language()
     return render(
         request,
         "tracking/page.html",
         {
             "page": page,
-            "etag": etag_of(payout, now),
+            "etag": etag_of(payout, now, end),
             "now": format_time(now),
             "now_url": f"{request.path}/now?lang={language}",
             "languages": [(code, name, code == language) for code, name in settings.LANGUAGES],
@@ -98,11 +99,12 @@ def show_page(request: HttpRequest, payout: Payout) -> HttpResponse:
 def show_now(request: HttpRequest, payout: Payout) -> HttpResponse:
     """The part of the page that can change; 304 while it has not."""
     now = timezone.now()
-    etag = etag_of(payout, now)
+    end = end_of(payout)
+    etag = etag_of(payout, now, end)
     if request.headers.get("If-None-Match") == etag:
         response: HttpResponse = HttpResponseNotModified()
     else:
-        page = page_of(payout, read_events(payout), now)
+        page = page_of(payout, read_events(payout), now, end)
         response = render(request, "tracking/now.html", {"page": page})
     response["ETag"] = etag
     return response

@@ -239,9 +239,13 @@ def test_connect_s_payouts_are_none_of_ours(merchant, live_api):
     assert merchant.get().json()["total"] == 0
 
 
-def test_a_number_has_no_public_page(merchant, client):
+def test_a_payout_has_a_public_page_that_the_api_does_not_promise(merchant, client):
     from engine.payouts.links import tracking_token
 
-    merchant.pay()
+    payout = merchant.pay()
+    seen = merchant.get(f"/{payout['payout_id']}").content.decode()
 
-    assert client.get(f"/t/{tracking_token(Payout.objects.get().pk)}").status_code == 404
+    token = tracking_token(Payout.objects.get().pk)
+    assert client.get(f"/t/{token}").status_code == 200
+    assert "/t/" not in seen
+    assert token not in seen

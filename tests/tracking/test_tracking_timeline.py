@@ -7,9 +7,11 @@ from django.utils import translation
 
 from engine.payouts.models import Payout, PayoutEvent
 from engine.payouts.states import EDGES, FINAL, Status
-from tracking.page import readable
+from engine.rails.places import PLACES, shorten
+from tracking.moods import Mood, mood_of, sentence_of
+from tracking.page import amount_of, readable
 from tracking.route import route_of
-from tracking.timeline import Mark, Mood, mood_of, sentence_of, shorten, timeline_of
+from tracking.timeline import Mark, timeline_of
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -28,6 +30,7 @@ def payout(status=Status.BROADCAST, *, estimate=30, leg=1, source="tron", target
         failure_code="transfer_reverted" if status == Status.FAILED else "",
         confirmations=0,
         confirmations_needed=0,
+        waiting_for="",
     )
 
 
@@ -70,9 +73,11 @@ def test_late_means_later_than_was_promised(status, estimate, elapsed, mood):
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-def test_every_mood_has_a_sentence(language):
+@pytest.mark.parametrize("place", PLACES)
+def test_every_mood_has_a_sentence_wherever_it_goes(language, place):
+    one = payout(source=place, target=place)
     with translation.override(language):
-        sentences = {" ".join(sentence_of(mood, "Acme")).strip() for mood in Mood}
+        sentences = {" ".join(sentence_of(mood, one, "Acme")).strip() for mood in Mood}
 
     assert len(sentences) == len(Mood)
     assert all(sentence.endswith(".") for sentence in sentences)
@@ -150,3 +155,23 @@ def test_amounts_are_exact_and_in_the_reader_s_habit(amount, english, french):
         assert readable(amount) == english
     with translation.override("fr"):
         assert readable(amount) == french
+
+
+@pytest.mark.parametrize(
+    ("units", "code", "english", "french"),
+    [
+        (5000, "XAF", "5,000", "5\xa0000"),
+        (0, "XAF", "0", "0"),
+        (1_234_567, "UGX", "1,234,567", "1\xa0234\xa0567"),
+        (10_000, "EUR", "100.00", "100,00"),
+        (10_050, "EUR", "100.50", "100,50"),
+        (1, "EUR", "0.01", "0,01"),
+        (98_450_000, "USDT", "98.45", "98,45"),
+        (98_450_001, "USDT", "98.450001", "98,450001"),
+    ],
+)
+def test_a_currency_has_its_own_decimals_and_no_others(units, code, english, french):
+    with translation.override("en"):
+        assert amount_of(units, code) == english
+    with translation.override("fr"):
+        assert amount_of(units, code) == french

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from django.utils.translation.template import templatize
 
+from engine.rails import places
+from tracking.moods import CATALOGUE
+
 ROOT = Path(__file__).parent.parent.parent
 FRENCH = ROOT / "locale" / "fr" / "LC_MESSAGES"
 MARKERS = {"gettext", "ngettext", "_", "gettext_noop", "gettext_lazy", "ngettext_lazy"}
@@ -34,13 +37,18 @@ def read_po():
 
 
 def said_in_source():
-    """Every text the pages and their Python mark for translation."""
-    marked = set()
-    for path in (ROOT / "tracking").glob("*.py"):
-        marked |= {call[0] for call in _calls(path.read_text())}
+    """Every text the pages and their Python mark for translation, and what they pass on."""
+    marked = {failure.recipient for failure in CATALOGUE.values()}
+    marked |= {
+        place.english for place in places.PLACES.values() if place.kind is places.Kind.BANK
+    }
+    for folder in ("tracking", "payments"):
+        for path in (ROOT / folder).glob("**/*.py"):
+            marked |= {call[0] for call in _calls(path.read_text()) if call}
     pages = [
         *(ROOT / "templates").glob("*.html"),
-        *(ROOT / "templates/tracking").glob("*.html"),
+        *(ROOT / "templates/tracking").glob("**/*.html"),
+        *(ROOT / "templates/payments").glob("**/*.html"),
     ]
     for path in pages:
         text = templatize(path.read_text(), origin=str(path))

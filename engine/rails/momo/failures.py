@@ -30,7 +30,7 @@ class MomoFailure:
 UNKNOWN = MomoFailure(
     "provider_failed",
     "The operator failed the transfer for a reason that we do not know. The funds are back.",
-    "The operator could not complete the transfer. Ask the sender to contact us.",
+    "The operator could not complete the transfer.",
     is_retryable=False,
 )
 _FAILURES = (
@@ -44,7 +44,7 @@ _FAILURES = (
     MomoFailure(
         "payee_number_invalid",
         "The number cannot be paid in this currency. The funds are back.",
-        "This number cannot be paid. Check it with the sender.",
+        "This number cannot be paid.",
         is_retryable=False,
     ),
     MomoFailure(
