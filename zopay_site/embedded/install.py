@@ -35,6 +35,7 @@ COMMANDS = {
     "test": ("run_tests", WITH_TESTS),
     "check": ("run_checks", WITH_TESTS),
     "chaos": ("run_chaos", RUNTIME),
+    "bench": ("run_bench", WITH_TESTS),
 }
 OLDEST = (3, 11)
 

@@ -24,6 +24,8 @@ from zopay_site.embedded import children, ports, say, secrets_file
 from zopay_site.embedded.say import Stop
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from zopay_site.embedded.children import Child
 
 OWNER = "postgres"
@@ -70,10 +72,17 @@ class Server:
         self.child.kill()
 
 
-def start(home: Path, *, port: int | None = None, durable: bool = True) -> Server:
+def start(
+    home: Path,
+    *,
+    port: int | None = None,
+    durable: bool = True,
+    settings: Mapping[str, str] | None = None,
+) -> Server:
     """Start the server whose files are in `home/pgdata`, made if missing; wait till it answers.
 
-    `port` None takes the one it had before when that is free, else a new one.
+    `port` None takes the one it had before when that is free, else a new one. `settings`
+    are PostgreSQL's own, over ours.
     """
     passwords = secrets_file.load(home)
     port = port or ports.remembered(home, "postgres")
@@ -81,8 +90,8 @@ def start(home: Path, *, port: int | None = None, durable: bool = True) -> Serve
     if not _has_cluster(files):
         _make_cluster(home, files, password=passwords["POSTGRES_PASSWORD"], durable=durable)
     _forget_stale_lock(files)
-    settings = SETTINGS | (NOT_DURABLE if not durable else {})
-    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    chosen = SETTINGS | (NOT_DURABLE if not durable else {}) | dict(settings or {})
+    options = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
     child = children.start(
         "postgres",
         [str(binaries() / "postgres"), "-D", str(files), "-p", str(port), *options],

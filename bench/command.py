@@ -1,0 +1,221 @@
+"""bin/bench: measures everything in turns, three times, and prints one table."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import history, house, limits, machine, report, settling, telling
+from bench.goals import GROWTH
+from bench.rows import BATCH, Asking
+from bench.samples import Row, measure
+from bench.supply import Supply
+from zopay_site.embedded.say import step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bench.house import House
+    from bench.load import Driven
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How long everything is: seconds for a row in a round, counts for the rest."""
+
+    rounds: int
+    seconds: float
+    settled: int
+    paced: int
+    messages: int
+    young: int
+    ages: tuple[int, ...]
+
+
+QUICK = Size(2, 1.0, 1_000, 100, 50, 2_000, ())
+FULL = Size(3, 6.0, 50_000, 1_000, 2_000, 10_000, (1_000_000, 10_000_000))
+# How many a second there may be at most: so many requests are got ready.
+RATE_MAX = {"L": 9_000, "insert": 16_000, "execute": 4_000, "quote": 4_000, "batch": 300}
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, print, keep. The status is 1 when anything failed that should not."""
+    options = _options().parse_args(arguments)
+    size = QUICK if options.quick else FULL
+    ages = tuple(age for age in size.ages if age <= options.payouts)
+    rows: dict[str, Row] = {}
+    began = datetime.now(UTC)
+    commit = machine.commit()
+    with house.opened() as opened:
+        about = machine.describe(opened)
+        bench = Bench(opened, size, rows)
+        bench.settle()
+        bench.rounds()
+        bench.age(ages)
+        if options.peers:
+            from bench.peers import measure_peers
+
+            measure_peers(rows, seconds=size.seconds, rounds=size.rounds)
+    told = report.tell(
+        rows,
+        {
+            "date": f"{began:%Y-%m-%d %H:%M}Z",
+            "commit": commit,
+            "is_quick": options.quick,
+            "machine": about,
+        },
+    )
+    print(report.table(told))
+    if options.json or not options.quick:
+        report.keep(told, options.json)
+    failed = [name for name, row in rows.items() if row.failures]
+    for name in failed:
+        words = [word for sample in rows[name].samples for word in sample.words]
+        print(f"{name}: {dict(rows[name].failures)}", *words[:2], sep="\n  ")
+    return 1 if failed else 0
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bin/bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a minute instead of an hour")
+    parser.add_argument("--peers", action="store_true", help="measure others beside us")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument(
+        "--payouts",
+        type=int,
+        default=FULL.ages[-1],
+        metavar="N",
+        help="grow to N payouts at most (10 million need 40 GB and half an hour)",
+    )
+    return parser
+
+
+class Bench:
+    """One run on one house."""
+
+    def __init__(self, opened: House, size: Size, rows: dict[str, Row]) -> None:
+        self.house, self.size, self.rows = opened, size, rows
+        with step("Tables and users"):
+            self.supply = Supply(opened)
+        with step("Web"):
+            self.web = opened.start_web()
+        self.asking = Asking(opened, self.supply, range(0))
+
+    def settle(self) -> None:
+        """End to end, at full speed and paced; then the webhooks. Workers run only now."""
+        size = self.size
+        with self.house.workers():
+            with step("Settling"):
+                settling.warm_up(self.house, self.supply, self.asking)
+                history.analyze(self.supply)
+                row = self._row("end to end")
+                row.samples.append(self._settle(size.settled))
+                paced = self._row("end to end, paced")
+                rate = row.per_second / 4
+                paced.samples.append(self._settle(size.paced, per_second=rate))
+            with step("Webhooks"):
+                told = self._row("webhook deliveries")
+                told.samples.append(
+                    telling.tell(self.house, self.supply.cast.partner_id, size.messages)
+                )
+        with step("Books"):
+            broken = settling.broken_books()
+        if broken:
+            raise AssertionError(f"the books are broken: {broken}")
+
+    def rounds(self) -> None:
+        """Limits and requests in turns, so that what disturbs one disturbs its neighbours."""
+        first = self.supply.next
+        history.grow(self.supply, self.size.young)
+        self.asking.history = range(first, self.supply.next)
+        self._round(seconds=0.3, rows={})
+        for number in range(self.size.rounds):
+            with step(f"Round {number + 1}"):
+                self._round(seconds=self.size.seconds, rows=self.rows)
+
+    def age(self, ages: Sequence[int]) -> None:
+        """L, and pages of the list, as the tables grow."""
+        for payouts in ages:
+            with step(f"{payouts:,} payouts"):
+                history.grow(self.supply, payouts - self._count())
+                for _ in range(self.size.rounds):
+                    self._limit(GROWTH.format(f"{payouts:,}"), self.rows)
+                    for name in ("GET /payouts", "GET /payouts?cursor="):
+                        self._ask(f"{name} at {payouts:,}", self.requests()[name], self.rows)
+
+    def requests(self) -> dict[str, tuple[Callable[..., Driven], str, int]]:
+        """Each row: what runs it, the rate it is prepared for, operations in a call."""
+        asking = self.asking
+        return {
+            "POST /payouts": (asking.execute, "execute", 1),
+            "POST /payouts/batch": (asking.batch, "batch", BATCH),
+            "POST /payouts/quote": (asking.quote, "quote", 1),
+            "GET /payouts/{id}": (asking.get, "", 1),
+            "GET /payouts": (asking.list_newest, "", 1),
+            "GET /payouts?cursor=": (asking.list_by_cursor, "", 1),
+            "GET /t/{token}": (asking.tracking, "", 1),
+        }
+
+    def _round(self, *, seconds: float, rows: dict[str, Row]) -> None:
+        self._limit("L", rows, seconds=seconds)
+        self._insert_limit(rows, seconds=seconds)
+        for name, asked in self.requests().items():
+            self._ask(name, asked, rows, seconds=seconds)
+
+    def _limit(self, name: str, rows: dict[str, Row], *, seconds: float = 0.0) -> None:
+        seconds = seconds or self.size.seconds
+
+        def run() -> Driven:
+            return limits.execute_limit(
+                self.house, self.supply, seconds=seconds, per_second=self._guess("L", rows)
+            )
+
+        sample = measure(run, postgres=self.house.postgres_pid)
+        rows.setdefault(name, Row(name)).samples.append(sample)
+
+    def _insert_limit(self, rows: dict[str, Row], *, seconds: float) -> None:
+        def run() -> Driven:
+            return limits.insert_limit(
+                self.house, self.supply, seconds=seconds, per_second=self._guess("insert", rows)
+            )
+
+        sample = measure(run, postgres=self.house.postgres_pid)
+        rows.setdefault("insert", Row("insert", of="")).samples.append(sample)
+
+    def _guess(self, name: str, rows: dict[str, Row]) -> int:
+        """How many a second pgbench is given to do: it counts calls, not seconds."""
+        return int(rows[name].per_second) if name in rows else RATE_MAX[name] // 4
+
+    def _ask(
+        self,
+        name: str,
+        asked: tuple[Callable[..., Driven], str, int],
+        rows: dict[str, Row],
+        *,
+        seconds: float = 0.0,
+    ) -> None:
+        run, rate, each = asked
+        sample = measure(
+            lambda: run(seconds=seconds or self.size.seconds, per_second=RATE_MAX.get(rate, 0)),
+            each=each,
+            postgres=self.house.postgres_pid,
+            web=self.web.pid,
+        )
+        limit = "insert" if rate == "quote" else "L" if rate else ""
+        rows.setdefault(name, Row(name, of=limit, each=each)).samples.append(sample)
+
+    def _settle(self, count: int, *, per_second: float = 0.0) -> object:
+        return settling.settle(
+            self.house, self.supply, self.asking, count, per_second=per_second
+        )
+
+    def _row(self, name: str) -> Row:
+        return self.rows.setdefault(name, Row(name))
+
+    def _count(self) -> int:
+        with self.house.connect() as connection:
+            row = connection.execute("SELECT count(*) FROM payouts_payout").fetchone()
+            return int(str(row[0])) if row else 0
