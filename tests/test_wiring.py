@@ -68,4 +68,4 @@ def test_invariants_have_names_of_their_own():
     listed = [one for path in settings.LEDGER_INVARIANTS for one in import_string(path)]
 
     assert all(isinstance(one, Invariant) for one in listed)
-    assert len({one.name for one in listed}) == len(listed) == 23
+    assert len({one.name for one in listed}) == len(listed) == 30

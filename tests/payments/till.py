@@ -4,11 +4,38 @@ import hashlib
 import json
 from uuid import uuid4
 
+from django.utils import timezone
+
+from engine.common.secrets import seal
 from engine.payouts.floats import credit_float, read_float
-from payments.models import Token
-from payments.services import Creation, create_payment
+from engine.payouts.models import AssetPrice, GatewayFee
+from engine.payouts.pricing import forget_prices
+from payments.models import Payment, Token
+from payments.payees import Payee
+from payments.services import Creation, create_payment, submit
+from payments.sessions import open_session
+from tests.cast import EVM, TRON
 
 UNITS = {"EUR": 100_000, "XAF": 1_000_000, "USD": 100_000}
+IBAN = "DE89370400440532013000"
+WALLET = Payee("tron", "USDT", TRON)
+OTHER_WALLET = Payee("polygon", "USDT", EVM)
+MOMO = Payee("mtn_momo", "XAF", "+237670006789", country="CM")
+ORANGE = Payee("orange_money", "XAF", "+237690006789", country="CM")
+# How these numbers end decides: the operator knows no such payee; fails, who knows why.
+NO_ACCOUNT = Payee("mtn_momo", "XAF", "+237670006089", country="CM")
+FAILS = Payee("mtn_momo", "XAF", "+237670006119", country="CM")
+BANK = Payee("sepa", "EUR", IBAN, holder="Ada Lovelace")
+
+
+def set_rates(**usd_micros):
+    """Prices of this moment, so that money is changed at them."""
+    for asset, price in ({"EUR": 1_100_000, "USDT": 1_000_000} | usd_micros).items():
+        AssetPrice.objects.update_or_create(
+            asset=asset,
+            defaults={"usd_micros": price, "as_of": timezone.now(), "source": "tests"},
+        )
+    forget_prices()
 
 
 class Till:
@@ -20,11 +47,13 @@ class Till:
             livemode=livemode,
             name="tests",
             digest=hashlib.sha256(f"{partner.pk}{livemode}".encode()).digest(),
-            sealed_text=b"sealed",
+            sealed_text=seal("payments token", f"{prefix}of {partner.pk}".encode()),
             prefix_shown=prefix,
             last4="abcd",
             may_pay_out=True,
         )
+        GatewayFee.objects.update_or_create(gateway="sepa", currency="EUR")
+        set_rates()
         for currency, units in UNITS.items():
             self.give(currency, units, reference="bank-1")
 
@@ -63,3 +92,15 @@ class Till:
         """A payment, new each time unless a key is given."""
         payment, _ = create_payment(self.wish(**{"key": uuid4().hex} | changes))
         return payment
+
+    def create_francs(self):
+        return self.create(amount="10000", currency="XAF")
+
+
+def fill(payment, payee, *, method="any", **details):
+    return open_session(Payment.objects.get(pk=payment.pk), method, payee, details)
+
+
+def pay(payment, payee):
+    """Fill in and submit; the payment with its payout under way."""
+    return submit(fill(payment, payee).code, payment.pk)
