@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from engine.payouts.floats import Float
 
 __all__ = [
-    "Creation", "create_payment", "expire_due", "expire_now", "has_live_payout", "is_open",
-    "now_in_books", "submit",
+    "Creation", "asked_before", "create_payment", "expire_due", "expire_now",
+    "has_live_payout", "is_open", "now_in_books", "submit",
 ]  # fmt: skip
 LOCK_TEXT = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 6))"
 
@@ -79,7 +79,7 @@ def create_payment(wish: Creation) -> tuple[Payment, bool]:
     Raises IdempotencyConflict, ExternalIdConflict, CurrencyNotSupported, AmountInvalid and
     InsufficientFunds, and then nothing has moved.
     """
-    known = _asked_before(wish)
+    known = asked_before(wish)
     if known is not None:
         return known, False
     if not _is_kept(wish.currency):
@@ -92,7 +92,7 @@ def create_payment(wish: Creation) -> tuple[Payment, bool]:
     with transaction.atomic():
         _lock_names(wish)
         # Again, now that nobody else can be between looking and making.
-        known = _asked_before(wish)
+        known = asked_before(wish)
         if known is not None:
             return known, False
         return _make(wish, units, funds), True
@@ -115,7 +115,7 @@ def _lock_names(wish: Creation) -> None:
             cursor.execute(LOCK_TEXT, [f"payment {wish.partner_id} {wish.livemode:d} {name}"])
 
 
-def _asked_before(wish: Creation) -> Payment | None:
+def asked_before(wish: Creation) -> Payment | None:
     """The payment that this very request has made; None when it has made none.
 
     Raises IdempotencyConflict and ExternalIdConflict.

@@ -9,12 +9,12 @@ from rest_framework.response import Response
 from connect import openapi
 from connect.answers import address_answer
 from connect.base import Endpoint
-from connect.cursors import page, read_cursor
 from connect.errors import AddressNotFound, InvalidAddressId
 from connect.serializers import AddressesQuery, AddressForm, NoQuery
 from engine.common.ids import parse_public_id
 from engine.partners.models import Scope
 from engine.partners.services import see_end_user
+from engine.payouts.cursors import page, read_cursor
 from engine.payouts.reads import Position
 from engine.rails.deposits import addresses_told, deposit_address_for
 from engine.rails.models import DepositAddress

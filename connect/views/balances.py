@@ -10,7 +10,6 @@ from rest_framework.response import Response
 from connect import openapi
 from connect.answers import balances_answer, transaction_answer
 from connect.base import Endpoint
-from connect.cursors import page
 from connect.door import CONNECT
 from connect.errors import TransactionNotFound
 from connect.serializers import BalancesQuery, ExternalRef, NoQuery, TransactionsQuery
@@ -19,6 +18,7 @@ from connect.words import TRANSACTION_TYPES, TRANSACTION_WORDS, activity_states
 from engine.common.ids import parse_public_id
 from engine.partners.models import Scope
 from engine.partners.services import see_end_user
+from engine.payouts.cursors import page
 from engine.payouts.pricing import price_book
 from engine.payouts.reads import (
     ActivityRow,

@@ -9,7 +9,6 @@ from rest_framework.response import Response
 from connect import openapi
 from connect.answers import quote_answer
 from connect.base import Endpoint, replay
-from connect.cursors import page, read_cursor
 from connect.door import CONNECT, describe
 from connect.serializers import ExecuteForm, NoQuery, PayoutsQuery, QuoteForm
 from connect.words import payout_states
@@ -18,6 +17,7 @@ from engine.common.ids import parse_public_id
 from engine.common.units import parse_amount
 from engine.partners.answers import fingerprint
 from engine.partners.models import Scope
+from engine.payouts.cursors import page, read_cursor
 from engine.payouts.errors import PayoutNotFound
 from engine.payouts.quotes import QuoteRequest, make_quote
 from engine.payouts.reads import Filters, PayoutRow, Position, payout_rows

@@ -13,7 +13,6 @@ from rest_framework.response import Response
 
 from connect import webhook_openapi as openapi
 from connect.base import Endpoint
-from connect.cursors import page, read_cursor
 from connect.door import CONNECT
 from connect.serializers import NoQuery, NothingForm, PageQuery
 from connect.webhook_answers import endpoint_answer, event_answer
@@ -27,6 +26,7 @@ from connect.webhook_forms import (
 from engine.common.ids import parse_public_id
 from engine.common.times import format_time
 from engine.partners.models import Scope
+from engine.payouts.cursors import page, read_cursor
 from engine.payouts.reads import Position
 from engine.webhooks import services
 from engine.webhooks.models import EndpointState
