@@ -80,6 +80,14 @@ def written(payee: Payee) -> dict[str, str]:
     return {"holder": payee.holder, "iban": " ".join(fours)}
 
 
+def bank_of(iban: str) -> str:
+    """The bank's name, as its country lists it; "" where nobody does."""
+    try:
+        return read_iban(iban).bank
+    except DestinationInvalid:
+        return ""
+
+
 def _holder_trouble(holder: str) -> str:
     if not holder:
         return gettext("Write the name that the account is in.")

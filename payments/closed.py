@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from django.utils import timezone
 from django.utils.translation import gettext
 
 from engine.partners.validation import visible_text
@@ -48,9 +47,9 @@ class Failure:
 
 def state_of(payment: Payment) -> Said:
     """What has become of a payment whose form is not open."""
-    if payment.status == PaymentStatus.FAILED or payment.expires_at <= timezone.now():
+    payout = _paid_by(payment)
+    if payout is None:
         return _ended(payment)
-    payout = Payout.objects.get(pk=payment.payout_id)
     where = _where(payout)
     if payment.status == PaymentStatus.SUCCEEDED:
         mood, headline = "delivered", gettext("It has arrived.")
@@ -69,6 +68,13 @@ def state_of(payment: Payment) -> Said:
         amount=amount_of(payout.units_received, payout.asset),
         asset=payout.asset,
     )
+
+
+def _paid_by(payment: Payment) -> Payout | None:
+    """The payout under way, or the one that arrived; None where it has come to nothing."""
+    if payment.payout_id is None or payment.status == PaymentStatus.FAILED:
+        return None
+    return Payout.objects.exclude(status__in=GIVEN_UP).filter(pk=payment.payout_id).first()
 
 
 def failure_of(payment: Payment) -> Failure | None:
@@ -130,6 +136,7 @@ def too_small(method: str) -> str:
 
 def _ended(payment: Payment) -> Said:
     payer = visible_text(payment.partner.name)
+    reason = ""
     if payment.failure_code in {"", "expired"}:
         headline = gettext("This link has expired.")
         words = gettext(
@@ -140,13 +147,9 @@ def _ended(payment: Payment) -> Said:
         headline = gettext("This payment was cancelled.")
         words = gettext("The money went back to %(payer)s. Ask them if you expected it.")
     else:
+        reason = failure_words(payment.failure_code)
         headline = gettext("This could not be paid.")
         words = gettext("The money went back to %(payer)s. Ask them to pay you in another way.")
-    reason = (
-        failure_words(payment.failure_code)
-        if headline == gettext("This could not be paid.")
-        else ""
-    )
     said = words % {"payer": payer}
     return Said(mood="failed", headline=headline, words=f"{reason} {said}".lstrip())
 

@@ -60,3 +60,8 @@ def written(payee: Payee, method_code: str) -> dict[str, str]:
     """The fields of `method_code` that say the same as `payee`, as people write them."""
     fields: dict[str, str] = _METHODS[method_code].written(payee)
     return fields
+
+
+def keeper_of(method_code: str, destination: str) -> str:
+    """Whom the destination is with, by name, so that a slip is noticed: a bank; or ""."""
+    return bank_transfer.bank_of(destination) if method_code == bank_transfer.CODE else ""

@@ -9,6 +9,7 @@ from django.utils.formats import get_format
 from django.utils.translation import gettext, ngettext
 
 from engine.common.units import format_units
+from engine.partners.validation import visible_text
 from engine.rails.momo.failures import CATALOGUE
 from engine.rails.scales import scale_of
 
@@ -41,6 +42,11 @@ def rate_words(text: str) -> str:
     return NUMBER.sub(lambda number: readable(number[0]), text)
 
 
+def source_words(source: str) -> str:
+    """Who says what the rate is: a person of ours, or whatever is named there."""
+    return gettext("set by our staff") if source == "operator" else visible_text(source)
+
+
 def soon(seconds: int) -> str:
     """How long it takes from the moment of agreeing, in words that promise no seconds."""
     if seconds <= MINUTE:
@@ -64,7 +70,7 @@ def masked_name(name: str) -> str:
 
 
 def note_of(payment: Payment) -> str:
-    return "" if payment.livemode else gettext("Test payment: no real money moves.")
+    return "" if payment.livemode else gettext("Test payout: no real money moves.")
 
 
 def failure_words(code: str) -> str:

@@ -27,7 +27,7 @@ from engine.rails.places import place_of
 from payments import access, closed, reviews
 from payments.errors import PaymentNotOpen
 from payments.forms import DetailsForm
-from payments.methods import method_for, methods_for
+from payments.methods import keeper_of, method_for, methods_for
 from payments.models import FormSession
 from payments.opening import is_open
 from payments.page_words import amount_of, note_of
@@ -89,7 +89,8 @@ def check(request: HttpRequest, payment: Payment, method: str) -> HttpResponse:
     form = DetailsForm(payment, chosen, request.POST)
     if not form.is_valid():
         return JsonResponse({"errors": dict(form.troubles), "fields": {}, "place": ""})
-    place = place_of(form.payee.network).name
+    payee = form.payee
+    place = keeper_of(method, payee.destination) or place_of(payee.network).name
     return JsonResponse({"errors": {}, "fields": form.details, "place": place})
 
 
@@ -267,6 +268,8 @@ def _page(
         "payer": visible_text(payment.partner.name),
         "owed": amount_of(payment.units, payment.currency),
         "currency": payment.currency,
+        # Without a choice there is no first step.
+        "steps": 3 if shown.get("others", "here") else 2,
         "description": visible_text(payment.description),
         "note": note_of(payment),
         "languages": [

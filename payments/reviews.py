@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext
 
 from engine.partners.validation import visible_text
 from engine.rails.places import Kind, mask, place_of
-from payments.page_words import amount_of, masked_name, rate_words, soon
+from payments.methods import keeper_of
+from payments.page_words import amount_of, masked_name, rate_words, soon, source_words
 from payments.sessions import review_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from engine.rails.places import Place
     from payments.models import FormSession, Payment
     from payments.sessions import Rate
 
@@ -40,6 +43,7 @@ class ReviewPage:
     network: str
     destination: str
     holder: str
+    keeper: str
     when: str
     expires_at: datetime
     is_expired: bool
@@ -61,39 +65,60 @@ def review_page(payment: Payment, session: FormSession, now: datetime) -> Review
         fee=amount_of(review.fee_units, review.fee_asset),
         fee_asset=review.fee_asset,
         rate="" if rate is None else rate_words(rate.text),
-        rate_source="" if rate is None else rate.source,
+        rate_source="" if rate is None else source_words(rate.source),
         rate_as_of=None if rate is None else rate.as_of,
         network=place.name,
         destination=masked,
         holder=masked_name(review.holder),
+        keeper=keeper_of(review.method, review.destination),
         when=soon(review.seconds),
         expires_at=review.expires_at,
         is_expired=review.expires_at <= now,
-        route=_route(visible_text(payment.partner.name), place.name, masked),
+        route=_route(visible_text(payment.partner.name), place, masked),
     )
 
 
-def _route(payer: str, network: str, destination: str) -> dict[str, object]:
+def _route(payer: str, place: Place, destination: str) -> dict[str, object]:
     """The picture of the tracking page before anything has left."""
-    names = (_fitted(payer), network)
+    names = _stops(payer, place)
+    last = len(names) - 1
+    captions = [
+        "" if names[0] == _fitted(payer) else _fitted(payer),
+        *[""] * (last - 1),
+        destination,
+    ]
+    at = [100 * number // last for number in range(last + 1)]
+    said = gettext("%(start)s to %(end)s: not started")
     return {
-        "described": gettext("%(start)s to %(end)s: not started")
-        % {"start": names[0], "end": names[1]},
-        "legs": [{"mark": AHEAD, "start": 0, "end": 100}],
+        "described": ". ".join(
+            said % {"start": start, "end": end} for start, end in pairwise(names)
+        ),
+        "legs": [{"mark": AHEAD, "start": start, "end": end} for start, end in pairwise(at)],
         "places": [
-            _place(names[0], "", at=0, anchor="start", shift=-12),
-            _place(names[1], destination, at=100, anchor="end", shift=12),
+            _stop(name, caption, number, last)
+            for number, (name, caption) in enumerate(zip(names, captions, strict=True))
         ],
     }
 
 
-def _place(name: str, caption: str, *, at: int, anchor: str, shift: int) -> dict[str, object]:
+def _stops(payer: str, place: Place) -> list[str]:
+    """The hands that the money goes through."""
+    match place.kind:
+        case Kind.CHAIN:
+            return [_fitted(payer), place.name]
+        case Kind.OPERATOR:
+            return [gettext("Sender"), place.carrier, gettext("Your phone")]
+        case Kind.BANK:
+            return [gettext("Sender"), gettext("Bank"), gettext("Your account")]
+
+
+def _stop(name: str, caption: str, number: int, last: int) -> dict[str, object]:
     return {
         "name": name,
         "caption": caption,
-        "at": at,
-        "anchor": anchor,
-        "shift": shift,
+        "at": 100 * number // last,
+        "anchor": "start" if number == 0 else "end" if number == last else "middle",
+        "shift": -12 if number == 0 else 12 if number == last else 0,
         "mark": AHEAD,
     }
 

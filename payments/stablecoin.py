@@ -16,6 +16,7 @@ from engine.rails.addresses import read_address
 from engine.rails.errors import AddressInvalid
 from engine.rails.networks import ASSETS, NETWORKS, networks_of
 from payments.fields import CHOICE, Choice, DetailsInvalid, Field, Method, answer
+from payments.page_words import readable
 from payments.payees import Payee
 
 if TYPE_CHECKING:
@@ -123,7 +124,9 @@ def _name(network: Network) -> str:
 
 def _price(usd_micros: int) -> str:
     cents = max(divide_up(usd_micros, CENT_USD_MICROS), 1)
-    return gettext("about %(dollars)s USD") % {"dollars": f"{cents // 100}.{cents % 100:02}"}
+    return gettext("about %(dollars)s USD") % {
+        "dollars": readable(f"{cents // 100}.{cents % 100:02}")
+    }
 
 
 def _mismatch(code: str, networks: tuple[str, ...]) -> str:

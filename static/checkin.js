@@ -8,6 +8,9 @@
   const language = document.documentElement.lang;
   const locale = navigator.languages.find((name) => name.startsWith(language)) || language;
 
+  const problem = document.getElementById("problem");
+  if (problem) problem.focus();
+
   // --- Nobody presses twice --------------------------------------------------------
 
   for (const form of document.querySelectorAll("form[method=post]")) {
@@ -39,9 +42,6 @@
       }
     }
   });
-
-  const problem = document.getElementById("problem");
-  if (problem) problem.focus();
 
   // --- Details: checks and groups ---------------------------------------------------
 
@@ -105,6 +105,7 @@
         if (!words || (touched.has(name) && (isLeaving || isSettled(field)))) say(name, words);
       }
       found(told.place);
+      if (told.place && problem) problem.remove();
       if (isLeaving) regroup(told.fields);
     }
 

@@ -4,7 +4,13 @@ import shutil
 
 import pytest
 
-from tests.tracking.conftest import begin, nobody_has_looked_yet  # noqa: F401 - fixtures
+from tests.tracking.conftest import (  # noqa: F401 - fixtures
+    begin,
+    begin_at,
+    begin_float,
+    mended,
+    nobody_has_looked_yet,
+)
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -31,7 +37,7 @@ def open_page(browser, live_server, transactional_db):
     """Opens a page of ours; fails at the end if the browser complained about anything."""
     contexts, complaints = [], []
 
-    def visit(path, *, width=360, **options):
+    def visit(path, *, width=360, allowed="ERR_INTERNET_DISCONNECTED", **options):
         context = browser.new_context(viewport={"width": width, "height": 740}, **options)
         contexts.append(context)
         page = context.new_page()
@@ -41,8 +47,7 @@ def open_page(browser, live_server, transactional_db):
             "console",
             lambda message: (
                 complaints.append(message.text)
-                if message.type in {"error", "warning"}
-                and "ERR_INTERNET_DISCONNECTED" not in message.text
+                if message.type in {"error", "warning"} and allowed not in message.text
                 else None
             ),
         )

@@ -181,7 +181,8 @@ def test_the_example_of_every_country_is_read_in_national_form(country):
         ("+999 677123456", "number", "No country"),
         ("+33 6 12 34 56 78", "number", "another country"),
         ("+233 24 123 4567", "number", "another country"),
-        ("622123456", "gateway", "operator"),
+        ("610123456", "gateway", "We cannot tell the operator"),
+        ("622123456", "gateway", "seems to be with Camtel"),
     ],
 )
 def test_a_number_that_cannot_be_paid_is_told_how_to_mend(number, field_name, words):

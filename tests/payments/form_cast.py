@@ -1,0 +1,85 @@
+"""Who fills in the hosted form, and with what."""
+
+import pytest
+from django.utils import timezone
+
+from engine.payouts.models import AssetPrice, GatewayFee
+from payments import access
+from tests.payments.till import Till
+
+IBAN = "DE89 3704 0044 0532 0130 00"
+NUMBER = "6 77 12 34 56"
+BANK = {"holder": "Ada Müller", "iban": IBAN}
+MOBILE = {"country": "CM", "number": NUMBER, "gateway": ""}
+RATES = {"EUR": 1_080_000, "XAF": 1_646, "XOF": 1_646}
+
+
+def rates_of_today():
+    """Fresh prices of what is owed and paid, and a bank to pay euros with."""
+    for currency, usd_micros in RATES.items():
+        AssetPrice.objects.update_or_create(
+            asset=currency, defaults={"usd_micros": usd_micros}
+        )
+    AssetPrice.objects.update(as_of=timezone.now())
+    GatewayFee.objects.update_or_create(
+        gateway="sepa", currency="EUR", defaults={"gateway_units": 20, "seconds": 86_400}
+    )
+
+
+class Form:
+    """One payment's link, as its recipient uses it."""
+
+    def __init__(self, client, payment):
+        self.client, self.payment = client, payment
+        self.url = f"/checkin/{payment.public_id}"
+
+    def get(self, path="", **headers):
+        return self.client.get(self.url + path, headers=headers)
+
+    def post(self, path, answers=None, **headers):
+        return self.client.post(self.url + path, answers or {}, headers=headers)
+
+    def read(self, path="", **headers):
+        """A page's text, of one that is there."""
+        response = self.get(path, **headers)
+        assert response.status_code == 200, response.status_code
+        return response.content.decode()
+
+    def review(self, method, answers):
+        """The address of the review page that good answers lead to, below the link."""
+        response = self.post(f"/{method}", answers)
+        assert response.status_code == 303, response.content.decode()
+        return response["Location"].removeprefix(self.url)
+
+    def agree(self, method, answers):
+        """Fill in and agree; where that leads."""
+        response = self.post(self.review(method, answers), {"act": "agree"})
+        assert response.status_code == 303, response.content.decode()
+        self.payment.refresh_from_db()
+        return response["Location"]
+
+
+@pytest.fixture
+def owe(acme):
+    """Makes a payment of Acme's whose form is to be filled in; rates are of today."""
+    rates_of_today()
+    tills = {}
+
+    def make(amount="100.00", currency="EUR", *, livemode=True, **more):
+        if livemode not in tills:
+            tills[livemode] = Till(acme, livemode=livemode)
+        return tills[livemode].create(amount=amount, currency=currency, **more)
+
+    return make
+
+
+@pytest.fixture
+def fill_in(client, owe):
+    """Opens the hosted form of a new payment, as its recipient does."""
+    return lambda *asked, **more: Form(client, owe(*asked, **more))
+
+
+@pytest.fixture(autouse=True)
+def nobody_has_looked_yet():
+    access.LOOKS.forget()
+    access.PROMISES.forget()
