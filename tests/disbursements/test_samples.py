@@ -59,6 +59,7 @@ PAYS = {
     "python": f'{{sample}}\nprint(json.dumps(pay("{NUMBER}", "5000", "k-1")))',
     "javascript": f'{{sample}}\npay("{NUMBER}", "5000", "k-1").then('
     "(told) => console.log(JSON.stringify(told)));",
+    "php": f"{{sample}}\necho json_encode(pay('{NUMBER}', '5000', 'k-1'));",
 }
 
 
