@@ -10,7 +10,8 @@ from django.utils.translation import gettext, ngettext
 
 from engine.common.units import format_units
 from engine.partners.validation import visible_text
-from engine.rails.momo.failures import CATALOGUE
+from engine.rails.bank.failures import CATALOGUE as BY_BANKS
+from engine.rails.momo.failures import CATALOGUE as BY_OPERATORS
 from engine.rails.scales import scale_of
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def note_of(payment: Payment) -> str:
 
 def failure_words(code: str) -> str:
     """Why a payout did not arrive, in words for whoever should have got it."""
-    said = CATALOGUE.get(code)
+    said = BY_OPERATORS.get(code) or BY_BANKS.get(code)
     if said is not None:
         return gettext(said.recipient)
     reasons = {

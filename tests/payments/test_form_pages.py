@@ -292,7 +292,7 @@ def test_the_second_of_two_tabs_is_shown_what_the_first_did(fill_in):
     assert (
         "It is on its way. This form was filled in already: the money goes to DE … 3000" in page
     )
-    assert f"/t/" in form.read()
+    assert "/t/" in form.read()
     for path in (first, second, "/bank_transfer", "/stablecoin"):
         assert form.get(path)["Location"] == form.url
     assert form.post("/stablecoin", {"address": TRON})["Location"] == form.url
