@@ -132,6 +132,13 @@ MOMO_STATUS_PER_SECOND = env.float("MOMO_STATUS_PER_SECOND", default=10.0)
 # Not found by three looks over this long, a send is handed over again, the same one.
 MOMO_LOST_SECONDS = env.float("MOMO_LOST_SECONDS", default=900.0)
 
+# --- Banks -------------------------------------------------------------------------
+
+# Files for banks, and which of them a bank may have: it must outlive the database too.
+BANK_DIR = Path(env.str("BANK_DIR", default=str(ZOPAY_HOME / "bank")))
+# The largest file of a bank's that is read.
+BANK_FILE_MB_MAX = env.int("BANK_FILE_MB_MAX", default=20)
+
 # Only for development: a partner's receiver on this machine.
 WEBHOOK_ALLOW_LOOPBACK = env.bool("WEBHOOK_ALLOW_LOOPBACK", default=ZOPAY_DEMO)
 # Where bin/up receives the demo partner's webhooks, so that the first payout shows them.
@@ -150,6 +157,7 @@ PAYOUT_RAILS = {
     "evm": "engine.rails.evm.rail.EvmRail",
     "house": "engine.rails.house.HouseRail",
     "momo": "engine.rails.momo.rail.MomoRail",
+    "bank": "engine.rails.bank.rail.BankRail",
 }
 # What doors give each partner of the demo.
 DEMO_PARTS = ["disbursements.demo.equip"]

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
+from engine.rails.bank.references import CURRENCY as EUROS
+from engine.rails.bank.references import NETWORK as SEPA
 from engine.rails.connections import connected_networks
-from engine.rails.models import MomoAccount
+from engine.rails.models import BankAccount, MomoAccount
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 EVM = "evm"
 MOMO = "momo"
+BANK = "bank"
 SIMULATED = "simulated"
 # Over a bridge the house pays from what it holds at the other end: nothing leaves the
 # source, and its own rail says whether there is enough.
@@ -26,21 +29,24 @@ def rails_by_network(*, over_gateways: bool = False) -> Mapping[str, str]:
     """What payouts_execute() chooses from: a live payout's by its network, `live` for the
     networks that are not connected, where that is allowed, and `test` for test mode.
 
-    A gateway's are by currency too, such as `mtn_momo:XAF`. They are read from a table,
-    so only `over_gateways`.
+    A gateway's and a bank's are by currency too, such as `mtn_momo:XAF` and `sepa:EUR`.
+    They are read from tables, so only `over_gateways`.
     """
     rails = dict.fromkeys(connected_networks(), EVM) | {
         "test": settings.PAYOUT_RAIL or SIMULATED
     }
     if over_gateways:
         rails |= {f"{network}:{currency}": MOMO for network, currency, _ in _accounts()}
+        if _has_bank():
+            rails[f"{SEPA}:{EUROS}"] = BANK
     return rails | {"live": settings.PAYOUT_RAIL} if settings.PAYOUT_RAIL else rails
 
 
 def can_pay(network: str, *, livemode: bool) -> bool:
     """Whether any rail would take a payout there."""
     rails = rails_by_network()
-    return not livemode or network in rails or "live" in rails
+    is_simulated = not livemode or "live" in rails
+    return is_simulated or network in rails or (network == SEPA and _has_bank())
 
 
 def can_pay_number(gateway: str, *, currency: str, country: str, livemode: bool) -> bool:
@@ -55,6 +61,11 @@ def can_pay_number(gateway: str, *, currency: str, country: str, livemode: bool)
         place for network, paid, place in _accounts() if (network, paid) == (gateway, currency)
     }
     return country in countries if countries else bool(settings.PAYOUT_RAIL)
+
+
+def _has_bank() -> bool:
+    """Whether a bank account of ours pays live euros now."""
+    return BankAccount.objects.filter(livemode=True, is_enabled=True).exists()
 
 
 def _accounts() -> list[tuple[str, str, str]]:

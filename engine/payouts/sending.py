@@ -368,5 +368,6 @@ def submit_due(sent: Sequence[Sent]) -> None:
             bodies={
                 one.attempt_id: {"accepted": receipt.accepted, **receipt.evidence}
                 for one, receipt in zip(batch, receipts, strict=True)
+                if receipt.is_news
             },
         )

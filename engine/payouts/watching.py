@@ -182,6 +182,7 @@ def _steps(looks: Iterable[Look]) -> list[services.Step]:
             needs_review=sighting.needs_person
             or (
                 sighting.outcome is Outcome.UNKNOWN
+                and not sighting.is_patient
                 and now - one.created_at > timedelta(seconds=settings.REVIEW_SECONDS)
             ),
         )
@@ -213,7 +214,9 @@ def _network_seconds(network: str) -> int:
 
 
 def _due_seconds(sighting: Sighting, now: datetime) -> float:
-    """Look again when it should be final, within sensible bounds."""
+    """Look again when it should be final, within sensible bounds, or when the rail says."""
+    if sighting.look_seconds:
+        return sighting.look_seconds
     soonest: float = settings.LOOK_UP_SECONDS
     if sighting.outcome is not Outcome.SEEN or sighting.expected_at is None:
         return soonest

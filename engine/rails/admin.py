@@ -12,7 +12,7 @@ from engine.common.reading import ReadOnly, ReadOnlyAdmin
 from engine.common.units import format_units
 from engine.rails import admin_deposits, chain_admin, wallet_admin  # noqa: F401 - register pages
 from engine.rails.models import Attempt, SendEvidence, SimulatedTransfer
-from engine.rails.networks import ASSETS
+from engine.rails.scales import scale_of
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -97,7 +97,7 @@ class SimulatedTransferAdmin(SentAdmin):
 
     @admin.display(description="amount")
     def amount(self, transfer: SimulatedTransfer) -> str:
-        scale = ASSETS[transfer.asset].scale
+        scale = scale_of(transfer.asset)
         return f"{format_units(transfer.units, scale=scale)} {transfer.asset}"
 
     @admin.display(description="mode")

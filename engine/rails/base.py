@@ -78,11 +78,14 @@ class Receipt:
     """What came back from handing one over: evidence, never a decision.
 
     `accepted` is None when no answer came, so that it may or may not have been taken.
+    `is_news` is false where handing it over again has found everything as it was: that is
+    not kept, or what waits for hours would fill the evidence.
     """
 
     reference: str
     accepted: bool | None
     evidence: dict[str, Any] = field(default_factory=dict)
+    is_news: bool = True
 
 
 class Outcome(Enum):
@@ -104,6 +107,8 @@ class Sighting:
     fields are set when DEAD. `reference` is what to show people, where the outside has a
     better name for it than ours. `cost_units` of `cost_asset` are what the network took
     from the house for it, known when FINAL or DEAD. `needs_person`: waiting will not help.
+    `is_patient`: the rail knows by itself for how long unknown is nothing special.
+    `look_seconds` is when to look again, 0 as soon as usual.
     """
 
     outcome: Outcome
@@ -118,6 +123,8 @@ class Sighting:
     cost_units: int = 0
     cost_asset: str = ""
     needs_person: bool = False
+    is_patient: bool = False
+    look_seconds: float = 0
 
 
 class Rail(Protocol):

@@ -11,7 +11,9 @@ A reference never accepted is unknown, not dead: it may still be on its way.
 
 Time is the database's. In test mode the last two decimals of the asked amount choose
 what happens: .01 fails before broadcast, .02 after it, .03 is held until `advance`, .04
-is late; anything else is delivered in SIMULATED_FINAL_SECONDS.
+is late; anything else is delivered in SIMULATED_FINAL_SECONDS. By a gateway or a bank it is
+how the number or the IBAN ends, live or not: 6089 is refused, 6119 fails later, 6129 is
+held.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ from base58 import b58encode
 from django.conf import settings
 from django.db import connection, transaction
 
+from engine.rails.bank.references import CURRENCY as EUROS
+from engine.rails.bank.references import NETWORK as SEPA
+from engine.rails.bank.references import reference_of as end_to_end_id_of
 from engine.rails.base import Outcome, Prepared, Receipt, Sighting
 from engine.rails.errors import RailRejected
 from engine.rails.momo.references import reference_of
@@ -50,13 +55,16 @@ ADVANCE = """
 
 # How much longer than it said a late transfer takes.
 LATE_TIMES = 6
-# What becomes of a send by a gateway: how the number ends, as at MTN's simulator.
+# What becomes of a send by a gateway: how the number ends, as at MTN's simulator. IBANs
+# that end so are in docs/bank.md.
 NUMBERS = {"6089": "refuse", "6119": "revert", "6129": "hold"}
 # What operators say instead of the networks' words.
 GATEWAY_FAILURES = {
     "destination_rejected": "payee_not_found",
     "transfer_reverted": "provider_failed",
 }
+# And banks.
+BANK_FAILURES = {"destination_rejected": "iban_invalid", "transfer_reverted": "account_closed"}
 STEERING = {1: "refuse", 2: "revert", 3: "hold", 4: "late"}
 FAILURES = {
     "destination_rejected": "The network refused the transfer before taking it.",
@@ -156,6 +164,8 @@ def advance(payout_id: UUID) -> int:
 def _is_carried(order: Order) -> bool:
     """Whether the asset lives on that network, or the currency is paid by that gateway."""
     asset = ASSETS.get(order.asset)
+    if order.network == SEPA:
+        return order.asset == EUROS
     if asset is None:
         return order.asset in CURRENCIES and order.network in GATEWAYS.values()
     return order.network in asset.networks
@@ -167,7 +177,7 @@ def _fate(order: Order) -> str:
     Of two legs only the last one is steered: the money must first get there. By a gateway
     the end of the number decides, since francs have no decimals.
     """
-    if order.network in GATEWAYS.values():
+    if order.network in GATEWAYS.values() or order.network == SEPA:
         return NUMBERS.get(order.destination[-4:], "deliver")
     if order.livemode or not order.is_last_leg:
         return "deliver"
@@ -179,6 +189,8 @@ def _reference(order: Order) -> str:
     """The order's name in the shape of its network's hashes, signatures or references."""
     if order.network in GATEWAYS.values():
         return str(reference_of(order))
+    if order.network == SEPA:
+        return end_to_end_id_of(order)
     seed = f"simulated rail|{order.payout_id.hex}|{order.leg}|{order.attempt}".encode()
     match NETWORKS[order.network].family:
         case Family.EVM:
@@ -211,7 +223,8 @@ def _sighting(prepared: Prepared, answer: _Answer) -> Sighting:
         evidence["at"] = answer.happened_at.isoformat()
     code = answer.failure_code
     if network is None:
-        code = GATEWAY_FAILURES.get(code, code)
+        words = BANK_FAILURES if prepared.network == SEPA else GATEWAY_FAILURES
+        code = words.get(code, code)
     if code:
         evidence["code"] = code
     outcome = Outcome.UNKNOWN if answer.said == "silent" else Outcome(answer.said)

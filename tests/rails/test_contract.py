@@ -2,7 +2,8 @@
 
 Goal: a rail is added by a row in PAYOUT_RAILS and must pass this. Method: the same verbs,
 repeated and reordered as a worker that keeps dying would repeat them. The simulated rail's
-outside is a table; that of the EVM rail is a chain on this machine.
+outside is a table; that of the EVM rail is a chain on this machine; that of the bank rail
+is a bank that pays what it finds in the files of a folder, and says so in statements.
 """
 
 import re
@@ -15,6 +16,9 @@ from engine.rails.base import Outcome, Prepared, rail_named
 from engine.rails.errors import RailRejected
 from engine.rails.models import SimulatedTransfer
 from engine.rails.networks import NETWORKS, Family
+from tests.rails.bank.bank import Bank
+from tests.rails.bank.play import connect as connect_bank
+from tests.rails.bank.play import named_order
 from tests.rails.evm.conftest import devnets, keystore, net, nodes, one_lane, program  # noqa: F401
 from tests.rails.evm.play import DEPTH, payments
 
@@ -32,11 +36,25 @@ pytestmark = pytest.mark.django_db
 named_by_the_order = pytest.mark.parametrize("rail", ["simulated"], indirect=True)
 
 
-@pytest.fixture(params=["simulated", "evm"])
+@pytest.fixture(params=["simulated", "evm", "bank"])
 def rail(request):
     if request.param == "evm":
         request.getfixturevalue("one_lane")
+    if request.param == "bank":
+        request.getfixturevalue("bank")
     return rail_named(request.param)
+
+
+@pytest.fixture
+def bank(db, settings, tmp_path):
+    settings.BANK_DIR = tmp_path / "bank"
+    return Bank(connect_bank())
+
+
+@pytest.fixture
+def order(order, rail):
+    """An order that this rail carries."""
+    return named_order if rail.name == "bank" else order
 
 
 @pytest.fixture
@@ -65,6 +83,8 @@ def settle(rail, request, at_once):
     """Lets the outside go on until what it took is final."""
     if rail.name == "simulated":
         return lambda: None
+    if rail.name == "bank":
+        return request.getfixturevalue("bank").work
     chain = request.getfixturevalue("net")
     return lambda: chain.mine(DEPTH)
 
@@ -74,6 +94,8 @@ def count_paid(rail, request):
     """How many payments the outside itself says there were."""
     if rail.name == "simulated":
         return lambda: SimulatedTransfer.objects.arrived().count()
+    if rail.name == "bank":
+        return lambda: len(request.getfixturevalue("bank").paid)
     chain = request.getfixturevalue("net")
     return lambda: len(payments(chain))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -11,6 +12,8 @@ from django.db.models import Q
 
 from engine.partners.models import Partner
 from engine.rails.addresses import read_address
+from engine.rails.bank.ibans import read_iban
+from engine.rails.bank.references import NETWORK as SEPA
 from engine.rails.errors import DestinationInvalid
 from engine.rails.networks import network_named
 from engine.rails.operators import GATEWAYS, read_number
@@ -23,9 +26,12 @@ SLIPS = frozenset(
 
 
 def place_named(text: str) -> str:
-    """The code of a network, or a gateway's name such as mtn_momo. Raises NetworkUnknown."""
-    gateway = text.lower()
-    return gateway if gateway in GATEWAYS.values() else network_named(text).code
+    """The code of a network, or a gateway's name such as mtn_momo, or `sepa`.
+
+    Raises NetworkUnknown.
+    """
+    place = text.lower()
+    return place if place in {*GATEWAYS.values(), SEPA} else network_named(text).code
 
 
 class Freeze(models.Model):
@@ -102,6 +108,8 @@ class BlockedDestination(models.Model):
         except DestinationInvalid as refusal:
             if refusal.reason in SLIPS:
                 raise ValidationError({"destination": refusal.message}) from None
+            with suppress(DestinationInvalid):
+                self.destination = read_iban(self.destination).text
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Spell the destination as quotes do, whoever wrote it."""

@@ -9,13 +9,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from engine.common.secrets import seal, unseal
+import structlog
+
+from engine.common.secrets import SealBroken, seal, unseal
 from engine.rails.errors import DestinationInvalid
 from engine.rails.models import BankPayee
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
+
+logger = structlog.get_logger(__name__)
 
 NAME_CHARS_MAX = 70
 STRANGE = re.compile(r"[^A-Za-z0-9/?:().,'+ -]+")
@@ -55,16 +59,20 @@ def name_payee(payout_id: UUID, name: str) -> None:
         payout_id=payout_id,
         defaults={"name_sealed": seal(_purpose(payout_id), plain.encode())},
     )
-    if not is_new and names_of([payout_id])[payout_id] != plain:
+    if not is_new and names_of([payout_id]).get(payout_id) != plain:
         raise ValueError(f"Payout {payout_id} is to somebody else already.")
 
 
 def names_of(payout_ids: Iterable[UUID]) -> dict[UUID, str]:
-    """The names that are kept, by payout. Raises SealBroken."""
-    return {
-        row.payout_id: unseal(_purpose(row.payout_id), bytes(row.name_sealed)).decode()
-        for row in BankPayee.objects.filter(payout_id__in=list(payout_ids))
-    }
+    """The names that are kept and can be opened, by payout."""
+    names = {}
+    for row in BankPayee.objects.filter(payout_id__in=list(payout_ids)):
+        try:
+            sealed = bytes(row.name_sealed)
+            names[row.payout_id] = unseal(_purpose(row.payout_id), sealed).decode()
+        except SealBroken as error:
+            logger.error("bank_name_sealed_for_good", payout=row.payout_id.hex, why=str(error))  # noqa: TRY400
+    return names
 
 
 def _purpose(payout_id: UUID) -> str:

@@ -162,6 +162,25 @@ class BankFile(models.Model):
         return self.message_id
 
 
+class BankLostFile(models.Model):
+    """A file that a bank may have and a restored database does not; nobody sends it again.
+
+    Until there is a row for each such file, the house knows less than its bank.
+    """
+
+    message_id = models.CharField(max_length=35, unique=True)
+    account = models.ForeignKey(BankAccount, models.PROTECT, related_name="lost_files")
+    orders = models.JSONField(default=list, help_text="The names of its transfers")
+    found_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ("-id",)
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.message_id
+
+
 class BankTransfer(models.Model):
     """One credit transfer that a bank was asked for, or will be. It is for ever.
 
