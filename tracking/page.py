@@ -80,7 +80,8 @@ class Page:
     """One payout at one moment, in the reader's language.
 
     `kind` is of the place that pays. `mend_url` is where the recipient may put right what
-    made it fail, "" if nowhere. `is_by_day` says that the estimate is a day, not a minute.
+    made it fail, "" if nowhere; `can_be_mended` that there could be such a place.
+    `is_by_day` says that the estimate is a day, not a minute.
     """
 
     mood: Mood
@@ -93,6 +94,7 @@ class Page:
     headline: str
     comfort: str
     reason: str
+    can_be_mended: bool
     mend_url: str
     mend_words: str
     note: str
@@ -186,6 +188,7 @@ def page_of(payout: Payout, events: Sequence[PayoutEvent], now: datetime, end: E
         headline=headline,
         comfort=comfort,
         reason=reason_of(payout, payer, fate=end.fate),
+        can_be_mended=door_named(payout.door).mend_url is not nowhere,
         mend_url=end.mend_url,
         mend_words=_mend_words(payout, end),
         note=_note(payout, place),
@@ -288,7 +291,7 @@ def _took(payout: Payout) -> str:
 
 
 def _poll(payout: Payout, mood: Mood, now: datetime, *, is_kept: bool) -> int:
-    if is_kept or (not payout.is_final and _is_by_day(payout, now)):
+    if is_kept or (payout.status == Status.BROADCAST and _is_by_day(payout, now)):
         return POLL_RARELY
     if payout.is_final:
         return POLL_NEVER

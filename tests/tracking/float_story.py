@@ -40,11 +40,12 @@ class FloatStory(Story):
         units=5000,
         door="disbursements",
         livemode=True,
+        over_gateways=False,
     ):
         is_bank = network == "sepa"
         currency = "EUR" if is_bank else "XAF"
         if is_bank:
-            GatewayFee.objects.get_or_create(
+            GatewayFee.objects.update_or_create(
                 gateway="sepa",
                 currency="EUR",
                 defaults={"platform_units": 50, "seconds": 86_400},
@@ -70,7 +71,11 @@ class FloatStory(Story):
             )
         )
         services.execute_quote(
-            quote_id=self.quote.public_id, partner_id=partner.pk, livemode=livemode, door=door
+            quote_id=self.quote.public_id,
+            partner_id=partner.pk,
+            livemode=livemode,
+            door=door,
+            over_gateways=over_gateways,
         )
         self.id = self.quote.payout_id
         self.token = tracking_token(self.id)
