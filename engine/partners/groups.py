@@ -22,7 +22,10 @@ KEY_VERBS = (
     *("mint_apikey", "rotate_apikey", "revoke_apikey"),
     *("mint_signingkey", "revoke_signingkey"),
 )
-OPERATOR_VERBS = ("change_endpoint", "resend_message", "add_floatcredit")
+OPERATOR_VERBS = (
+    *("change_endpoint", "resend_message", "add_floatcredit"),
+    *("hand_over_bankfile", "add_bankstatement"),
+)
 
 
 def grant(*, sender: AppConfig, using: str, **_: Any) -> None:

@@ -10,7 +10,13 @@ from unfold.admin import TabularInline
 from engine.common.ids import parse_public_id
 from engine.common.reading import ReadOnly, ReadOnlyAdmin
 from engine.common.units import format_units
-from engine.rails import admin_deposits, chain_admin, wallet_admin  # noqa: F401 - register pages
+from engine.rails import (  # noqa: F401 - register pages
+    admin_deposits,
+    bank_admin,
+    bank_statement_admin,
+    chain_admin,
+    wallet_admin,
+)
 from engine.rails.models import Attempt, SendEvidence, SimulatedTransfer
 from engine.rails.scales import scale_of
 

@@ -12,8 +12,8 @@
 | ACTC, ACCP, ACSP, … | seen | nothing | nothing |
 | anything else | a person | nothing | nothing |
 
-What a person was asked about because the bank's words differ from what was promised is not
-settled by later words: she decides (`believe` in admin), and then the bank says it again.
+Once a person was asked because the bank's words differ from what was promised, no later
+word settles the transfer: she finds out at the bank what has happened.
 """
 
 from __future__ import annotations
