@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from engine.rails.momo.failures import MomoFailure
 
 # Estimates breathe by a second or two; a page that cries late at that is wrong more often
-# than right.
-LATE_AFTER = timedelta(seconds=5)
+# than right. A bank's promise of a day may run into a weekend and a holiday.
+LATE_AFTER, BANK_LATE_AFTER = timedelta(seconds=5), timedelta(days=4)
 OPERATOR_DOWN, LIQUIDITY = "operator_down", "liquidity"
 # What is wrong with what the recipient gave, so that somebody has to look at it.
 WRONG_DETAILS = frozenset(
@@ -70,7 +70,9 @@ def mood_of(payout: Payout, now: datetime) -> Mood:
             return Mood.FAILED
         case Status.CANCELLED:
             return Mood.CANCELLED
-    if max(payout.estimated_delivery_at, now) > payout.promised_at + LATE_AFTER:
+    is_bank = place_of(payout.to_network).kind is Kind.BANK
+    late_after = BANK_LATE_AFTER if is_bank else LATE_AFTER
+    if max(payout.estimated_delivery_at, now) > payout.promised_at + late_after:
         return Mood.LATE
     return Mood.MOVING if payout.status == Status.BROADCAST else Mood.PREPARING
 
@@ -145,6 +147,9 @@ def _moving(place: Place) -> tuple[str, str]:
 def _preparing(payout: Payout, place: Place) -> tuple[str, str]:
     if waits_for(payout):
         return _waiting(payout, place)
+    # Until a bank says that it has the order, which some never do, nobody knows more.
+    if place.kind is Kind.BANK and payout.status == Status.SENDING:
+        return gettext("On its way to the bank."), _working_days()
     return gettext("Preparing your payout."), ""
 
 

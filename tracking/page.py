@@ -54,6 +54,7 @@ POLL_OFTEN, POLL_SELDOM, POLL_RARELY, POLL_NEVER = 1500, 4000, 30_000, 0
 SOON = timedelta(seconds=60)
 # A bank tells days, not seconds: a countdown of hours would promise what nobody knows.
 BANK_COUNTS_WITHIN = timedelta(hours=1)
+SATURDAY = 5
 DECIMALS_MIN = 2
 RELOAD_SECONDS_MIN = 5
 
@@ -236,7 +237,12 @@ def _estimate(payout: Payout, mood: Mood) -> datetime | None:
     """None once it is over, and while nobody can tell since nothing has left."""
     if payout.is_final or (waits_for(payout) and mood is Mood.PREPARING):
         return None
-    return payout.estimated_delivery_at
+    estimate = payout.estimated_delivery_at
+    if place_of(payout.to_network).kind is Kind.BANK:
+        # A price promises a day later; no bank pays on a Saturday or a Sunday.
+        while estimate.weekday() >= SATURDAY:
+            estimate += timedelta(days=1)
+    return estimate
 
 
 def _is_by_day(payout: Payout, now: datetime) -> bool:
@@ -291,7 +297,8 @@ def _took(payout: Payout) -> str:
 
 
 def _poll(payout: Payout, mood: Mood, now: datetime, *, is_kept: bool) -> int:
-    if is_kept or (payout.status == Status.BROADCAST and _is_by_day(payout, now)):
+    is_asked = payout.status in {Status.SENDING, Status.BROADCAST}
+    if is_kept or (is_asked and _is_by_day(payout, now)):
         return POLL_RARELY
     if payout.is_final:
         return POLL_NEVER

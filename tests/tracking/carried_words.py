@@ -41,6 +41,7 @@ DAYS = (
 )
 BY_MTN = {
     "pending": PREPARING,
+    "asked": PREPARING,
     "operator_down": (
         (
             "Waiting for MTN. They do not answer just now. Your payout leaves by itself as soon as "
@@ -73,6 +74,7 @@ BY_MTN = {
 }
 BY_BANK = BY_MTN | {
     "operator_down": HELD_UP,
+    "asked": (f"On its way to the bank. {DAYS[0]}", f"En route vers la banque. {DAYS[1]}"),
     "sent": (f"In the bank's hands. {DAYS[0]}", f"Entre les mains de la banque. {DAYS[1]}"),
     "late": (
         f"Taking longer than usual. {DAYS[0]}",

@@ -10,7 +10,6 @@ from engine.payouts import services
 from engine.payouts.float_quotes import FloatQuoteRequest, make_float_quote
 from engine.payouts.floats import credit_float
 from engine.payouts.links import tracking_token
-from engine.payouts.models import GatewayFee
 from engine.payouts.states import Status
 from engine.rails.operators import read_msisdn
 from tests.tracking.story import NEVER_SECONDS, Story
@@ -44,12 +43,6 @@ class FloatStory(Story):
     ):
         is_bank = network == "sepa"
         currency = "EUR" if is_bank else "XAF"
-        if is_bank:
-            GatewayFee.objects.update_or_create(
-                gateway="sepa",
-                currency="EUR",
-                defaults={"platform_units": 50, "seconds": 86_400},
-            )
         credit_float(
             partner_id=partner.pk,
             livemode=livemode,
@@ -92,8 +85,13 @@ class FloatStory(Story):
         )
         return self
 
-    def send(self, seconds=20):
+    def ask(self):
+        """Whoever carries it may have been asked: only a look can tell."""
         services.advance(Status.SENDING, [self._step()])
+        return self
+
+    def send(self, seconds=20):
+        self.ask()
         sent = services.Step(
             self.id,
             network=self.payout.to_network,
@@ -111,8 +109,9 @@ STATES = {
     "operator_down": lambda story: story.wait("operator_down"),
     "liquidity": lambda story: story.wait("liquidity"),
     "frozen": lambda story: story.wait("frozen"),
+    "asked": lambda story: story.ask(),
     "sent": lambda story: story.send(),
-    "late": lambda story: story.send().promise(-60),
+    "late": lambda story: story.send().promise(-5 * 86_400),
     "delivered": lambda story: story.send().deliver(),
     "failed": lambda story: story.send().fail("payee_not_found"),
     "cancelled": lambda story: story.cancel(),

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone, translation
 from django.utils.formats import date_format
 
-from engine.payouts.models import Payout
+from engine.payouts.models import GatewayFee, Payout
 from tests.tracking.carried_words import BY_BANK, BY_MTN, SET_ASIDE, lines, sentence, words
 from tests.tracking.float_story import IBAN, NUMBER, ORANGE, STATES
 from tests.tracking.test_tracking_page import title
@@ -146,6 +146,26 @@ def test_a_bank_is_told_in_days_and_an_operator_in_seconds(begin_at, look):
     assert 'data-due="' in look(by_bank.estimate(600))
 
 
+def test_no_bank_pays_on_a_weekend(begin_at, look):
+    story = begin_at("sepa").send()
+    now = timezone.now()
+    saturday = now + timedelta(days=(5 - now.weekday()) % 7 or 7)
+    for days, day in ((0, 2), (1, 2), (2, 2), (3, 3)):
+        Payout.objects.update(
+            estimated_delivery_at=saturday + timedelta(days=days),
+            promised_at=saturday + timedelta(days=3),
+        )
+        shown = date_format(saturday + timedelta(days=day), "l j F")
+        assert f"Expected by {shown} ." in words(look(story))
+
+
+@pytest.mark.parametrize(("days", "is_late"), [(-3, False), (-5, True)])
+def test_a_weekend_and_a_holiday_make_no_bank_late(begin_at, look, days, is_late):
+    story = begin_at("sepa").send().promise(days * 86_400)
+
+    assert ("Taking longer than usual." in look(story)) == is_late
+
+
 def test_a_bank_s_payment_is_told_by_its_day(begin_at, look):
     story = begin_at("sepa").send().deliver()
     moment = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -170,6 +190,9 @@ def test_who_pays_fees_on_top_is_said_and_not_how_much(begin_at, look):
 
 
 def test_what_came_out_of_her_money_is_told_to_the_unit(begin_at, look):
+    GatewayFee.objects.filter(gateway="sepa").update(
+        gateway_units=20, platform_units=30, gateway_basis_points=0, platform_basis_points=0
+    )
     story = begin_at("sepa", units=10_000, door="payments").send().deliver()
 
     assert "Fee quoted 0.50 EUR Fee paid 0.50 EUR" in words(look(story))
