@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from engine.common.errors import Conflict, NotFound, Unprocessable
+from engine.common.errors import (
+    Conflict,
+    NotFound,
+    RequestRefused,
+    Unauthorized,
+    Unprocessable,
+)
 
 
 class PaymentNotFound(NotFound):
@@ -39,3 +45,31 @@ class PaymentNotOpen(Conflict):
 
     def __init__(self) -> None:
         super().__init__("This payment has been filled in already, has ended or has expired.")
+
+
+class PayinNotSupported(Unprocessable):
+    """`type` is missing, which the published API takes for payin, or says payin."""
+
+    code = "payin_not_supported"
+    title = "This house only pays out"
+
+    def __init__(self) -> None:
+        super().__init__('Say "type": "payout". Nothing is collected here.')
+
+
+class AnswersInvalid(Unprocessable):
+    """A form's answers cannot be paid to; `errors` has a sentence for each that is wrong."""
+
+    code = "details_invalid"
+    title = "Nobody can be paid by these details"
+
+
+class TokenInvalid(Unauthorized):
+    """The same for every reason, as with API keys."""
+
+    title = "No valid token"
+
+    def __init__(self) -> None:
+        RequestRefused.__init__(
+            self, "Send a valid token in the Authorization header: Bearer tk_test_…"
+        )

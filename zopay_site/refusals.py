@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from engine.common.errors import RequestRefused
 
+PROBLEM_PATHS = ("/connect/", "/api/payments", "/api/views")
 DISBURSEMENTS_PATHS = ("/api/v1/disbursements", "/api/v1/wallets", "/files/")
 
 
@@ -27,7 +28,7 @@ def refuse(refusal: RequestRefused, request: HttpRequest) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500: a refusal for the APIs, a page for everybody else."""
-    if request.path_info.startswith(("/connect/", *DISBURSEMENTS_PATHS)):
+    if request.path_info.startswith((*PROBLEM_PATHS, *DISBURSEMENTS_PATHS)):
         return refuse(InternalError(), request)
     page: HttpResponse = defaults.server_error(request)
     return page

@@ -24,6 +24,7 @@ urlpatterns = [
     path("simulated/<str:token>", show_simulated),
     path("devnet/<str:network>/tx/<str:token>", show_devnet),
     path("connect/v1/", include("connect.urls")),
+    path("api/", include("payments.urls")),
     path("", include("disbursements.urls")),
     path("docs/errors", errors_page, name="docs-errors"),
     path("admin/", admin.site.urls),
