@@ -23,7 +23,7 @@ from engine.common.ids import parse_public_id
 from engine.common.queue import after_commit
 from engine.partners.errors import IdempotencyConflict
 from engine.payouts import float_batches
-from engine.payouts.float_reserves import FloatShort, give_back_rest
+from engine.payouts.float_reserves import FloatShort
 from engine.rails.operators import Msisdn
 
 if TYPE_CHECKING:
@@ -150,7 +150,6 @@ def _pay_some(batch_id: UUID) -> int:
         if batch.made_payouts == batch.total_payouts:
             is_paid = BatchRow.objects.filter(batch=batch, payout_id__isnull=False).exists()
             batch.status = BatchStatus.COMPLETED if is_paid else BatchStatus.FAILED
-            give_back_rest(batch.pk)
         batch.save(update_fields=["made_payouts", "status"])
     return len(done)
 

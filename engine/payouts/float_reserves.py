@@ -3,7 +3,7 @@
 Nobody else can spend it: it stands in a ledger account of the batch's own for each
 currency. It goes back to the float row by row, in the database transaction in which the
 row's payout takes it from there (float_batches), so that such a payout is one like any
-other; and what no row needs goes back at the end.
+other. A row that is refused gives its part back as well, so that a finished batch has none.
 
 The ids of a row's quote and payout follow from the batch and the row's place in it, so
 that a row whose payout is there already, after a restore for one, is known.
@@ -114,18 +114,6 @@ def reserves_of(batch_id: UUID) -> dict[str, int]:
     """The account of each currency that this batch has set something aside of."""
     rows = FloatReserve.objects.filter(batch_id=batch_id)
     return dict(rows.values_list("float__currency", "account_id"))
-
-
-def give_back_rest(batch_id: UUID) -> None:
-    """Return to the floats what no row needed, in the caller's transaction."""
-    moves = []
-    for kept in FloatReserve.objects.select_related("float").filter(batch_id=batch_id):
-        available = kept.float.available_account_id
-        units = lock_accounts([available, kept.account_id])[kept.account_id]
-        if units:
-            name = movement(batch_id, f"rest:{kept.float.currency}")
-            moves.append(Move(name, kept.account_id, available, units))
-    move_many(moves)
 
 
 def give_back_for(payout: Payout) -> bool:

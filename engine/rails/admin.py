@@ -15,6 +15,7 @@ from engine.rails import (  # noqa: F401 - register pages
     bank_admin,
     bank_statement_admin,
     chain_admin,
+    momo_admin,
     wallet_admin,
 )
 from engine.rails.models import Attempt, SendEvidence, SimulatedTransfer

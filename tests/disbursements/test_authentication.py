@@ -79,6 +79,18 @@ def test_one_bit_of_the_body_is_enough(merchant, execute):
     assert footprint() == before
 
 
+def test_one_bit_of_the_query_is_enough(merchant):
+    query = "limit=20&offset=0"
+    headers = merchant.signed("GET", BASE, query)
+
+    for flipped in flips(query.encode()):
+        if max(flipped) > 126 or min(flipped) < 33 or b"#" in flipped:
+            continue
+        answer = merchant.send("GET", BASE, flipped.decode(), headers=headers)
+        refused(answer, "Invalid signature")
+    assert SeenNonce.objects.count() == 0
+
+
 def test_the_method_the_path_and_the_query_count(merchant):
     query = "limit=20&offset=0"
     headers = merchant.signed("GET", BASE, query)

@@ -73,9 +73,9 @@ def test_nor_does_it_pay_again_after_valkey_has_forgotten_everything(merchant, l
 
     # Ours alone: other suites may share the server.
     redis.Redis.from_url(settings.REDIS_URL).flushdb()
-    answers = all_at_once([sender(merchant, body, headers) for _ in range(10)])
+    answers = all_at_once([sender(merchant, body, headers) for _ in range(CALLERS)])
 
-    assert Counter(answer.status_code for answer in answers) == {401: 10}
+    assert Counter(answer.status_code for answer in answers) == {401: CALLERS}
     assert Payout.objects.count() == 1
     assert left() == 94_975
 

@@ -41,7 +41,7 @@ class MomoAccount(models.Model):
 
     class Meta:
         ordering = ("network", "country", "id")
-        default_permissions = ("view", "change")
+        default_permissions = ("view", "add", "change")
         constraints = [
             models.CheckConstraint(
                 condition=Q(country__regex=r"^[A-Z]{2}$", currency__regex=r"^[A-Z]{3}$"),
@@ -82,7 +82,8 @@ class MomoSend(models.Model):
 
     Above `created_at` is what was promised and never changes. Below is what happened:
     `is_out` once a POST may have been taken; `refused` when the operator said that it takes
-    no such request; `seen_at` when a look first found it there. `misses` looks in a row,
+    no such request; `hinted_at` when a callback last made us look; `seen_at` when a look
+    first found it there. `misses` looks in a row,
     from `missed_at` to `last_missed_at`, found nothing since the last POST. `ask_at` is
     when to look next. `said` is the last answer to a look that changed something.
     """
@@ -105,6 +106,7 @@ class MomoSend(models.Model):
     posted_at = models.DateTimeField(null=True, blank=True)
     is_out = models.BooleanField(default=False)
     refused = models.CharField(max_length=200, blank=True)
+    hinted_at = models.DateTimeField(null=True, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True)
     ask_at = models.DateTimeField(db_default=Now())
     misses = models.PositiveSmallIntegerField(default=0)
@@ -160,8 +162,9 @@ class MomoPace(models.Model):
 class OperatorHealth(models.Model):
     """How an operator has done lately, and since when it is believed to be down.
 
-    Of `asked` calls since `since`, `failed` went wrong. While `down_at` is set new sends
-    wait; from `try_at` on a few go ahead to find out.
+    Of `asked` calls since `since`, `failed` went wrong, the last of them as `why` says;
+    `answered` of them took `answer_seconds` in all. While `down_at` is set new sends wait;
+    from `try_at` on a few go ahead to find out.
     """
 
     network = models.CharField(max_length=16)
@@ -169,6 +172,9 @@ class OperatorHealth(models.Model):
     since = models.DateTimeField(db_default=Now())
     asked = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)
+    answered = models.PositiveIntegerField(default=0)
+    answer_seconds = models.FloatField(default=0.0)
+    why = models.CharField(max_length=200, blank=True)
     down_at = models.DateTimeField(null=True, blank=True)
     try_at = models.DateTimeField(null=True, blank=True)
 

@@ -21,6 +21,7 @@ from django.utils import timezone
 from engine.rails.models import OperatorHealth
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
 logger = structlog.get_logger(__name__)
@@ -31,6 +32,7 @@ BAD_SHARE = 0.75
 SLOW_SECONDS = 15.0
 TRY_SECONDS = 30.0
 TRIES = 3
+WHY_LENGTH_MAX = 200
 # Whoever moves try_at has the tries; the others wait for the next ones.
 TRY = """
 UPDATE rails_operatorhealth
@@ -57,19 +59,41 @@ def admit(*, network: str, country: str, wanted: int) -> int:
         return min(wanted, TRIES) if cursor.fetchone() else 0
 
 
-def note_calls(*, network: str, country: str, good: int, bad: int) -> None:
-    """Count calls that hand something over."""
+def note_calls(
+    *,
+    network: str,
+    country: str,
+    good: int,
+    bad: int,
+    why: str = "",
+    seconds: Sequence[float] = (),
+) -> None:
+    """Count calls that hand something over.
+
+    `why` is what went wrong with the last bad one, and `seconds` how long each took that
+    was answered.
+    """
     if good + bad:
-        _note(network, country, good, bad, are_tries=True)
+        _note(network, country, good, bad, why, seconds, are_tries=True)
 
 
 def note_ends(*, network: str, country: str, good: int, bad: int) -> None:
     """Count payouts that have ended. They were sent before, so they end no outage."""
     if good + bad:
-        _note(network, country, good, bad, are_tries=False)
+        why = "it failed payouts for trouble of its own" if bad else ""
+        _note(network, country, good, bad, why, (), are_tries=False)
 
 
-def _note(network: str, country: str, good: int, bad: int, *, are_tries: bool) -> None:
+def _note(
+    network: str,
+    country: str,
+    good: int,
+    bad: int,
+    why: str,
+    seconds: Sequence[float],
+    *,
+    are_tries: bool,
+) -> None:
     now = timezone.now()
     with transaction.atomic(durable=True):
         OperatorHealth.objects.get_or_create(network=network, country=country)
@@ -79,9 +103,12 @@ def _note(network: str, country: str, good: int, bad: int, *, are_tries: bool) -
         if health.down_at is not None and not are_tries:
             return
         if now - health.since > WINDOW:
-            health.since, health.asked, health.failed = now, 0, 0
+            _begin_anew(health, now)
         health.asked += good + bad
         health.failed += bad
+        health.answered += len(seconds)
+        health.answer_seconds += sum(seconds)
+        health.why = why[:WHY_LENGTH_MAX] or health.why
         if health.down_at is None:
             _judge_up(health, now)
         else:
@@ -89,18 +116,26 @@ def _note(network: str, country: str, good: int, bad: int, *, are_tries: bool) -
         health.save()
 
 
+def _begin_anew(health: OperatorHealth, now: datetime) -> None:
+    """Count from now on; while it is down, why it went down stays."""
+    health.since, health.asked, health.failed = now, 0, 0
+    health.answered, health.answer_seconds = 0, 0.0
+    if health.down_at is None:
+        health.why = ""
+
+
 def _judge_up(health: OperatorHealth, now: datetime) -> None:
     if health.asked >= CALLS_MIN and health.failed >= BAD_SHARE * health.asked:
         logger.error("operator_down", operator=str(health), asked=health.asked)
         health.down_at, health.try_at = now, now + timedelta(seconds=TRY_SECONDS)
-        health.since, health.asked, health.failed = now, 0, 0
+        _begin_anew(health, now)
 
 
 def _judge_down(health: OperatorHealth, now: datetime) -> None:
     if health.failed:
         health.try_at = now + timedelta(seconds=TRY_SECONDS)
-        health.since, health.asked, health.failed = now, 0, 0
+        _begin_anew(health, now)
     elif health.asked >= TRIES:
         logger.warning("operator_up", operator=str(health), down_since=str(health.down_at))
         health.down_at = health.try_at = None
-        health.since, health.asked, health.failed = now, 0, 0
+        _begin_anew(health, now)

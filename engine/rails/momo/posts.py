@@ -49,6 +49,8 @@ class Told:
     never_left: bool = False
     refused: str = ""
     is_bad: bool = False
+    # None when no answer came.
+    seconds: float | None = None
 
     @property
     def took_nothing(self) -> bool:
@@ -95,20 +97,35 @@ def _read(answer: Answer | Silence) -> Told:
         return Told(None, answer.message, never_left=not answer.left, is_bad=True)
     said = f"HTTP {answer.status} {answer.code}".strip()
     if answer.status == ACCEPTED or (answer.status == CONFLICT and answer.code == ALREADY):
-        return Told(True, said, is_bad=answer.seconds > breaker.SLOW_SECONDS)
+        is_slow = answer.seconds > breaker.SLOW_SECONDS
+        return Told(True, said, is_bad=is_slow, seconds=answer.seconds)
     if CLIENT_ERROR <= answer.status < SERVER_ERROR and answer.status not in UNSURE:
         refused = "" if answer.status in LATER else said
         log = logger.error if refused else logger.warning
         log("momo_transfer_refused", said=said)
         # Refused whatever it is: the operator is as good as down until that is put right.
-        return Told(False, said, refused=refused, is_bad=not refused)
-    return Told(None, said, is_bad=True)
+        return Told(False, said, refused=refused, is_bad=not refused, seconds=answer.seconds)
+    return Told(None, said, is_bad=True, seconds=answer.seconds)
 
 
 def _note_health(sends: Iterable[MomoSend], told: dict[int, Told]) -> None:
-    counts: dict[tuple[str, str], list[int]] = {}
+    by_place: dict[tuple[str, str], list[Told]] = {}
     for send in sends:
         place = (send.account.network, send.account.country)
-        counts.setdefault(place, [0, 0])[told[send.pk].is_bad] += 1
-    for (network, country), (good, bad) in counts.items():
-        breaker.note_calls(network=network, country=country, good=good, bad=bad)
+        by_place.setdefault(place, []).append(told[send.pk])
+    for (network, country), calls in by_place.items():
+        bad = [one for one in calls if one.is_bad]
+        breaker.note_calls(
+            network=network,
+            country=country,
+            good=len(calls) - len(bad),
+            bad=len(bad),
+            why=_why(bad[-1]) if bad else "",
+            seconds=[one.seconds for one in calls if one.seconds is not None],
+        )
+
+
+def _why(bad: Told) -> str:
+    """What was wrong with it, for a person."""
+    slow = f", after {bad.seconds:.0f} s" if bad.accepted and bad.seconds else ""
+    return f"a transfer: {bad.said}{slow}"

@@ -75,10 +75,11 @@ FROM jsonb_to_recordset(%(rows)s::jsonb) AS t(
 WHERE s.id = t.send_id AND s.finished_at IS NULL
 """
 HINT = """
-UPDATE rails_momosend s SET ask_at = clock_timestamp()
+UPDATE rails_momosend s SET ask_at = least(s.ask_at, clock_timestamp()),
+    hinted_at = clock_timestamp()
 FROM rails_momoaccount a
 WHERE a.id = s.account_id AND a.callback_token = %s AND s.reference = %s
-  AND s.finished_at IS NULL AND s.ask_at > clock_timestamp()
+  AND s.finished_at IS NULL AND (s.ask_at > clock_timestamp() OR s.hinted_at IS NULL)
 RETURNING s.id
 """
 
