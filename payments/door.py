@@ -10,6 +10,7 @@ from payments.describing import DIALECT, NAME, describe, describe_failure, payme
 from payments.endings import follow
 from payments.models import PaymentPayout
 from payments.opening import is_open, now_in_books
+from payments.recalling import PaymentsMemory
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,4 +63,5 @@ PAYMENTS = Door(
     dialect=DIALECT,
     mend_url=mend_url,
     follow=follow,
+    memory=PaymentsMemory(),
 )

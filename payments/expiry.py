@@ -9,6 +9,7 @@ import structlog
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from engine.ledger.services import move_many
+from engine.payouts import fence
 from payments.endings import give_back
 from payments.models import Payment, PaymentStatus
 from payments.opening import has_live_payout, now_in_books
@@ -36,7 +37,12 @@ logger = structlog.get_logger(__name__)
 
 
 def expire_now(payment_id: UUID) -> bool:
-    """Give a payment's money back at once; False where it is final or being paid out."""
+    """Give a payment's money back at once; False where it is final or being paid out.
+
+    Nor in a house that was restored: its money may be out, and only the journal knows.
+    """
+    if fence.is_up():
+        return False
     with transaction.atomic():
         payment = _lock(payment_id)
         return payment is not None and _expire(payment)
@@ -46,8 +52,11 @@ def expire_due() -> int:
     """Give back what nobody has asked for in time; how many payments that were.
 
     Each in a database transaction of its own; one that breaks stops no other, and is left
-    as it is for a person to see in the log.
+    as it is for a person to see in the log. None in a house that was restored, until it
+    is reconciled.
     """
+    if not fence.check(sends=False):
+        return 0
     began, expired = monotonic(), 0
     broken: list[UUID] = []
     while monotonic() - began < SWEEP_SECONDS_MAX:

@@ -18,8 +18,9 @@ from engine.common.ids import new_id, public_id
 from engine.ledger import accounts
 from engine.ledger.services import move, move_many, open_account
 from engine.partners.errors import IdempotencyConflict
+from engine.payouts import fence
 from engine.payouts.conversions import booking_of
-from engine.payouts.errors import QuoteAlreadyUsed, QuoteNotFound
+from engine.payouts.errors import PayoutsFrozen, QuoteAlreadyUsed, QuoteNotFound
 from engine.payouts.floats import read_float
 from engine.payouts.models import AssetPrice
 from engine.payouts.services import execute_quote
@@ -76,12 +77,16 @@ def create_payment(wish: Creation) -> tuple[Payment, bool]:
     Asked again, for ever: the same key and body, the same externalId and body, or the same
     body without a key are the payment that there is.
 
-    Raises IdempotencyConflict, ExternalIdConflict, CurrencyNotSupported, AmountInvalid and
-    InsufficientFunds, and then nothing has moved.
+    Raises IdempotencyConflict, ExternalIdConflict, CurrencyNotSupported, AmountInvalid,
+    InsufficientFunds, and PayoutsFrozen in a house that was restored and is not reconciled;
+    then nothing has moved.
     """
     known = asked_before(wish)
     if known is not None:
         return known, False
+    if fence.is_up():
+        # It may have been made, and forgotten with the rest; reconcile will bring it back.
+        raise PayoutsFrozen
     if not _is_kept(wish.currency):
         raise CurrencyNotSupported
     units = read_amount(wish.amount, currency=wish.currency)

@@ -74,18 +74,23 @@ def open_session(
     with transaction.atomic():
         quote = make_held_quote(_request(payment, payee))
         code = new_code()
-        kept = {"details": dict(details), "holder": holder}
         return FormSession.objects.create(
             code=code,
             payment=payment,
             method=method,
             quote=quote,
-            sealed_details=seal(_purpose(code), orjson.dumps(kept)),
+            sealed_details=seal_details(code, details, holder=holder),
         )
 
 
+def seal_details(code: str, details: Mapping[str, str], *, holder: str) -> bytes:
+    """What was typed, for the eyes of the session of that code alone."""
+    kept = {"details": dict(details), "holder": holder}
+    return seal(_purpose(code), orjson.dumps(kept))
+
+
 def _request(payment: Payment, payee: Payee) -> HeldQuoteRequest:
-    available, held = _accounts_in(payment, payee.asset)
+    available, held = accounts_in(payment, payee.asset)
     return HeldQuoteRequest(
         partner_id=payment.partner_id,
         livemode=payment.livemode,
@@ -103,7 +108,7 @@ def _request(payment: Payment, payee: Payee) -> HeldQuoteRequest:
     )
 
 
-def _accounts_in(payment: Payment, asset: str) -> tuple[int, int]:
+def accounts_in(payment: Payment, asset: str) -> tuple[int, int]:
     """The payment's accounts in what is paid, opened when it is not its own currency."""
     if asset == payment.currency:
         return payment.available_account_id, payment.held_account_id

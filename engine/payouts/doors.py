@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -33,6 +33,29 @@ def nowhere(payout_id: UUID) -> str:  # noqa: ARG001 - a door's mend_url is aske
     return ""
 
 
+class Memory(Protocol):
+    """What a door keeps of its own about a payout, for the journal and back from it.
+
+    A restored database has forgotten both, and a payout that comes back without what it
+    was made for would be paid from the wrong account, or once more.
+    """
+
+    def remember(self, payout_ids: Sequence[UUID]) -> dict[UUID, str]:
+        """What to write down of each, sealed: the journal is no place for names."""
+
+    def reopen(self, payout_id: UUID, kept: str) -> tuple[int, int]:
+        """Bring back what the payout was made for; its available and its held account.
+
+        In the caller's database transaction. Raises CannotRecall and InsufficientFunds.
+        """
+
+    def fund(self, payout: Payout, kept: str) -> None:
+        """Bring the funds to the available account, now that quote and payout are back.
+
+        Their hold comes next. Raises as `reopen` does.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
     """One public API: its name, its word for each of our states, its promise.
@@ -49,7 +72,8 @@ class Door:
     "" if nowhere. `has_fees_on_top` says that none of the fee is taken from what was meant
     for her. `follow` is told when payouts of the door have ended, in that very database
     transaction and with their rows locked: it may lock what the door keeps of its own,
-    never an account, and returns the further movements that belong to it.
+    never an account, and returns the further movements that belong to it. `memory` is for
+    doors whose payouts are paid neither from a user's holding nor from a partner's float.
     """
 
     name: str
@@ -62,6 +86,7 @@ class Door:
     mend_url: Callable[[UUID], str] = nowhere
     follow: Callable[[Status, Sequence[UUID]], list[Move]] = nothing_more
     has_fees_on_top: bool = False
+    memory: Memory | None = None
 
     def word(self, status: str) -> str:
         return self.words[Status(status)]

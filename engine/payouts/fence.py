@@ -20,6 +20,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models.functions import Now
 
 from engine.payouts import journal
+from engine.payouts.doors import door_named
 from engine.payouts.models import Break, Fence, Freeze, Journal, Reconciliation
 from engine.rails.base import Prepared
 from engine.rails.errors import RailUnavailable
@@ -137,6 +138,11 @@ def _has_lost_its_end(folder: Path, booked: int) -> bool:
     return bool(journal.files(folder)) and booked > journal.last_position(folder) + AHEAD_MAX
 
 
+def is_up() -> bool:
+    """Whether this house may have forgotten something, and waits to be reconciled."""
+    return Fence.objects.filter(is_up=True).exists()
+
+
 def check_at_start() -> None:
     """Check for a web process, which starts all the same when nobody can be asked."""
     try:
@@ -223,11 +229,13 @@ def _fresh(attempt_ids: Sequence[int]) -> dict[int, str]:
     with connection.cursor() as cursor:
         cursor.execute(LINES, [list(attempt_ids)])
         rows = cursor.fetchall()
+    kept = _kept_by_doors({row[5]: row[6] for row in rows})
     lines: dict[int, str] = {}
     for rail in {row[1] for row in rows}:
         of_rail = [row for row in rows if row[1] == rail]
-        for (key, *_, line), terms in zip(of_rail, _terms(rail, of_rail), strict=True):
-            lines[key] = f'{{"terms": {terms}, {line[1:]}'
+        for row, terms in zip(of_rail, _terms(rail, of_rail), strict=True):
+            more = f'"kept": {json.dumps(kept[row[5]])}, ' if row[5] in kept else ""
+            lines[row[0]] = f'{{"terms": {terms}, {more}{row[7][1:]}'
     # In the order of the attempts, whatever the rail.
     return dict(sorted(lines.items()))
 
@@ -239,6 +247,16 @@ def _terms(rail: str, rows: Sequence[Any]) -> list[str]:
     if statement is None:
         return [f'{{"payload": "{one.payload.hex()}"}}' for one in batch]
     return [json.dumps(terms) for terms in statement.terms_of(batch)]
+
+
+def _kept_by_doors(doors: Mapping[UUID, str]) -> dict[UUID, str]:
+    """What doors keep of these payouts; nothing of those who keep nothing."""
+    kept: dict[UUID, str] = {}
+    for name in set(doors.values()):
+        memory = door_named(name).memory
+        if memory is not None:
+            kept |= memory.remember([key for key, door in doors.items() if door == name])
+    return kept
 
 
 def _remember(names: Iterable[tuple[UUID, str, datetime]]) -> None:

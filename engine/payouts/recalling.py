@@ -26,6 +26,7 @@ from engine.ledger.services import move
 from engine.partners.models import Partner
 from engine.partners.services import see_end_user
 from engine.payouts import sending, services
+from engine.payouts.doors import door_named
 from engine.payouts.float_reserves import give_back_for
 from engine.payouts.floats import open_float
 from engine.payouts.funds import open_holding
@@ -41,6 +42,7 @@ from engine.rails.statements import CannotRecall, statement_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from engine.payouts.doors import Memory
     from engine.rails.base import Order
 
 # The columns that the journal and the table both know: one that has come since keeps its
@@ -73,6 +75,8 @@ class Line:
     external_ref: str | None
     attempt: dict[str, Any]
     terms: dict[str, Any]
+    # What the payout's door keeps of its own, where it keeps anything.
+    kept: str | None = None
 
     @property
     def payout_id(self) -> UUID:
@@ -124,11 +128,32 @@ def _refuse_other_terms(payout: Payout, line: Line) -> None:
 
 def _insert(line: Line) -> Payout:
     """The payout as it was executed: its quote, its first event, its funds held."""
-    now = timezone.now().isoformat()
     if not Partner.objects.filter(pk=line.payout["partner_id"]).exists():
         raise Broken(BreakKind.PARTNER_UNKNOWN, {"partner": line.payout["partner_id"]})
     _refuse_unsigned(line)
-    terms = _terms_of_today(line)
+    memory = door_named(line.payout["door"]).memory
+    try:
+        return _write_down(line, memory)
+    except InsufficientFunds:
+        raise Broken(
+            BreakKind.BALANCE_SHORT,
+            {
+                "units": str(line.payout["units_sent"]),
+                "asset": line.payout["asset"],
+                "network": line.payout["from_network"],
+                "partner": line.payout["partner_id"],
+                "external_ref": line.external_ref,
+            },
+        ) from None
+    except CannotRecall as error:
+        raise Broken(BreakKind.CANNOT_RECALL, {"why": str(error)}) from None
+
+
+def _write_down(line: Line, memory: Memory | None) -> Payout:
+    """Raises InsufficientFunds and CannotRecall."""
+    now = timezone.now().isoformat()
+    kept = line.kept or ""
+    terms = _terms_of_today(line) if memory is None else _terms_by_door(line, memory, kept)
     _write("payouts_quote", line.quote | terms)
     with connection.cursor() as cursor:
         cursor.execute(USE, [line.quote["used_at"], line.quote["id"]])
@@ -142,26 +167,16 @@ def _insert(line: Line) -> Payout:
     PayoutEvent.objects.create(
         payout=payout, number=1, status=Status.PENDING, happened_at=payout.created_at
     )
-    try:
-        if payout.end_user_id is None:
-            give_back_for(payout)
-        move(
-            reference=f"payout:{payout.pk.hex}:hold",
-            debit=payout.available_account_id,
-            credit=payout.held_account_id,
-            units=payout.units_sent,
-        )
-    except InsufficientFunds:
-        raise Broken(
-            BreakKind.BALANCE_SHORT,
-            {
-                "units": str(payout.units_sent),
-                "asset": payout.asset,
-                "network": payout.from_network,
-                "partner": line.payout["partner_id"],
-                "external_ref": line.external_ref,
-            },
-        ) from None
+    if memory is not None:
+        memory.fund(payout, kept)
+    elif payout.end_user_id is None:
+        give_back_for(payout)
+    move(
+        reference=f"payout:{payout.pk.hex}:hold",
+        debit=payout.available_account_id,
+        credit=payout.held_account_id,
+        units=payout.units_sent,
+    )
     return payout
 
 
@@ -179,6 +194,12 @@ def _refuse_unsigned(line: Line) -> None:
             BreakKind.CANNOT_RECALL,
             {"why": "the payout is not its quote's", "terms": differing},
         )
+
+
+def _terms_by_door(line: Line, memory: Memory, kept: str) -> dict[str, Any]:
+    """The accounts of what the payout was made for, which its door brings back."""
+    available, held = memory.reopen(line.payout_id, kept)
+    return {"end_user_id": None, "available_account_id": available, "held_account_id": held}
 
 
 def _terms_of_today(line: Line) -> dict[str, Any]:

@@ -196,8 +196,9 @@ def _line(row: dict[str, Any] | None) -> Line | None:
         return None
     try:
         line = Line(
-            row["quote"], row["payout"], row["external_ref"], row["attempt"], row["terms"]
-        )
+            row["quote"], row["payout"], row["external_ref"], row["attempt"], row["terms"],
+            row.get("kept"),
+        )  # fmt: skip
         # By these it is put where it belongs.
         is_placed = all(isinstance(part, int) for part in (*line.place, line.payout_id.int))
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -206,7 +207,9 @@ def _line(row: dict[str, Any] | None) -> Line | None:
 
 
 def _recall_all(sends: dict[UUID, list[Line]], report: Report, say: Say) -> list[UUID]:
-    for number, (key, lines) in enumerate(sends.items(), 1):
+    # The oldest first, whichever journal it is in: one payment may have had several.
+    in_order = sorted(sends.items(), key=lambda send: str(send[1][0].payout.get("created_at")))
+    for number, (key, lines) in enumerate(in_order, 1):
         say("payouts matched", number, len(sends))
         try:
             report.recreated += recall(lines)

@@ -52,7 +52,12 @@ class Till:
             last4="abcd",
             may_pay_out=True,
         )
-        GatewayFee.objects.update_or_create(gateway="sepa", currency="EUR")
+        # What this house's bank does for nothing.
+        GatewayFee.objects.update_or_create(
+            gateway="sepa",
+            currency="EUR",
+            defaults={"gateway_units": 0, "platform_basis_points": 0, "seconds": 60},
+        )
         set_rates()
         for currency, units in UNITS.items():
             self.give(currency, units, reference="bank-1")

@@ -2,7 +2,7 @@
 -- payouts go nowhere outside this database, so nothing of them can outlive it.
 --
 -- The user's account numbers mean nothing to an older database, so her name goes along.
-SELECT a.id, a.rail, a.network, a.reference, a.payload, jsonb_build_object(
+SELECT a.id, a.rail, a.network, a.reference, a.payload, p.id, p.door, jsonb_build_object(
     'quote', to_jsonb(q),
     'payout', to_jsonb(p),
     'external_ref', u.external_ref,

@@ -1,0 +1,288 @@
+"""A backup restored after payments were paid out: none is paid again, none is forgotten.
+
+A payout of a payment comes back with its payment, from the sealed part of its journal
+line: under its old names, with the partner's money set aside and changed as it was.
+"""
+
+import contextlib
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+
+from engine.ledger.checks import check, listed_invariants
+from engine.ledger.services import balances
+from engine.payouts import fence, journal
+from engine.payouts.errors import PayoutsFrozen
+from engine.payouts.models import Break, Conversion
+from engine.rails.base import Outcome, Sighting, rail_named
+from payments.door import describe
+from payments.models import FormSession, Payment, PaymentPayout, Token
+from payments.opening import is_open, now_in_books
+from payments.services import create_payment, expire_due, expire_now, submit
+from tests.cast import drain_once
+from tests.payments.till import MOMO, NO_ACCOUNT, OTHER_WALLET, WALLET, Till, fill, pay
+from tests.payouts import outside
+from tests.restoring import Backup
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def outside_that_remembers(settings, tmp_path, monkeypatch):
+    monkeypatch.setenv(outside.FILE, str(tmp_path / "outside.jsonl"))
+    settings.PAYOUT_RAILS = settings.PAYOUT_RAILS | {
+        outside.NAME: "tests.payouts.outside.OutsideRail"
+    }
+    settings.PAYOUT_RAIL = outside.NAME
+    rail_named.cache_clear()
+    yield
+    rail_named.cache_clear()
+
+
+@pytest.fixture
+def livemode():
+    return True
+
+
+@pytest.fixture
+def backup(till, tmp_path):
+    """A house that has paid one payment, and its dump."""
+    pay(till.create_francs(), MOMO)
+    drain_thrice()
+    return Backup(tmp_path / "dump")
+
+
+def drain_thrice():
+    for _ in range(3):
+        drain_once()
+
+
+def reconcile():
+    told = StringIO()
+    with contextlib.suppress(SystemExit):
+        call_command("reconcile", "--json", stdout=told)
+    return json.loads(told.getvalue())
+
+
+def lower_the_fence():
+    fence.take_down(by="alice", second="bob")
+
+
+def true_books():
+    return [one.invariant.name for one in check(listed_invariants()).findings if one.rows]
+
+
+def in_books(code, asset):
+    return balances(codes=[code], asset=asset, livemode=True).get(code, 0)
+
+
+def test_payments_made_and_paid_after_the_dump_come_back_and_are_paid_once(backup, till):
+    wish = till.wish(key="k-1", external_id="order-1", description="For Ada")
+    changed, _ = create_payment(wish)
+    pay(changed, WALLET)
+    plain = pay(till.create_francs(), MOMO)
+    drain_thrice()
+    shown = [describe(Payment.objects.get(pk=one.pk)) for one in (changed, plain)]
+    left, fx = till.left(), in_books("fx", "USDT")
+    sent = outside.sends()
+    assert len(sent) == 3
+
+    backup.restore()
+    drain_once()
+    assert Payment.objects.count() == 1
+    assert fence.is_up()
+    with pytest.raises(PayoutsFrozen):
+        create_payment(wish)
+
+    told = reconcile()
+    assert (told["clean"], told["matched"], told["recreated"]) == (True, 2, 2)
+    lower_the_fence()
+    drain_thrice()
+
+    assert outside.sends() == sent
+    assert [describe(Payment.objects.get(pk=one.pk)) for one in (changed, plain)] == shown
+    assert {row["status"] for row in shown} == {"succeeded"}
+    assert (till.left(), in_books("fx", "USDT")) == (left, fx)
+    assert (
+        Conversion.objects.get().from_account_id
+        == Payment.objects.get(pk=changed.pk).available_account_id
+    )
+    # Whoever asks again, with the same words, is shown the same payment.
+    known, is_new = create_payment(wish)
+    assert (known.pk, is_new) == (changed.pk, False)
+    assert true_books() == []
+    assert reconcile()["clean"]
+
+
+def test_a_payment_that_the_dump_knows_is_paid_from_what_it_holds(till, tmp_path):
+    payment = till.create()
+    session = fill(payment, WALLET)
+    young = till.create()
+    backup = Backup(tmp_path / "dump")
+    submit(session.code, payment.pk)
+    pay(young, WALLET)
+    drain_thrice()
+    sent = outside.sends()
+
+    backup.restore()
+    # Nothing that happens before the journals are read gives away what is out.
+    drain_once()
+    assert expire_due() == 0
+    assert not expire_now(payment.pk)
+    told = reconcile()
+    assert (told["clean"], told["recreated"]) == (True, 2)
+    lower_the_fence()
+    drain_thrice()
+
+    assert outside.sends() == sent
+    assert set(Payment.objects.values_list("status", flat=True)) == {"succeeded"}
+    assert FormSession.objects.filter(used_at__isnull=False).count() == 2
+    assert till.left() == 80_000
+    assert true_books() == []
+
+
+@pytest.fixture
+def dead(monkeypatch):
+    """Lets the outside say of these destinations that nothing will arrive there."""
+    destinations, look_up = {}, outside.OutsideRail.look_up
+
+    def look(self, batch):
+        return [
+            Sighting(Outcome.DEAD, evidence={"said": "no"}, failure_code=code)
+            if (code := destinations.get(json.loads(one.payload)["destination"]))
+            else sighting
+            for one, sighting in zip(batch, look_up(self, batch), strict=True)
+        ]
+
+    monkeypatch.setattr(outside.OutsideRail, "look_up", look)
+    return destinations
+
+
+def test_a_recalled_payout_that_fails_opens_the_form_that_came_back_with_it(backup, till, dead):
+    payment = till.create()
+    pay(payment, WALLET)
+    drain_once()
+    backup.restore()
+    dead[WALLET.destination] = "destination_rejected"
+    drain_once()
+
+    told = reconcile()
+    assert (told["clean"], told["recreated"]) == (True, 1)
+    lower_the_fence()
+
+    assert is_open(Payment.objects.get(pk=payment.pk), now_in_books())
+    assert till.left() == 90_000
+    assert (in_books("fx", "EUR"), in_books("fx", "USDT")) == (0, 0)
+    assert true_books() == []
+    pay(payment, OTHER_WALLET)
+    drain_thrice()
+    assert Payment.objects.get(pk=payment.pk).status == "succeeded"
+    assert PaymentPayout.objects.filter(payment=payment).count() == 2
+    assert true_books() == []
+
+
+@pytest.mark.parametrize("spoilt", ["missing", "altered", "of another payout"])
+def test_a_line_that_does_not_say_whose_it_is_moves_nothing(backup, till, settings, spoilt):
+    pay(till.create(), WALLET)
+    pay(till.create(amount="7.00"), WALLET)
+    drain_once()
+    backup.restore()
+    [(_, folder)] = journal.folders(settings.JOURNAL_DIR)
+    [file] = journal.files(folder)
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    ours = [line for line in lines if "kept" in line][-2:]
+    for line, other in zip(ours, ours[::-1], strict=True):
+        match spoilt:
+            case "missing":
+                line["spoilt"] = None
+            case "altered":
+                line["spoilt"] = line["kept"][:-2] + (
+                    "00" if line["kept"][-2:] != "00" else "11"
+                )
+            case _:
+                line["spoilt"] = other["kept"]
+    for line in ours:
+        line["kept"] = line.pop("spoilt")
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    drain_once()
+    before = till.left()
+
+    told = reconcile()
+
+    assert {one["kind"] for one in told["breaks"]} == {Break.objects.first().kind}
+    assert [one["detail"]["why"] for one in told["breaks"]] == [
+        "the journal does not say whose payment this is"
+    ] * 2
+    assert till.left() == before
+    assert Payment.objects.count() == 1
+    assert true_books() == []
+
+
+def test_a_float_that_is_too_short_is_a_break_and_moves_nothing(till, tmp_path):
+    # Before the last credit: the money that was paid out is not there yet.
+    pay(till.create_francs(), MOMO)
+    drain_thrice()
+    backup = Backup(tmp_path / "dump")
+    till.give("EUR", 500_000, reference="late")
+    pay(till.create(amount="5000.00"), WALLET)
+    drain_once()
+    backup.restore()
+    drain_once()
+
+    told = reconcile()
+    assert [one["detail"]["units"] for one in told["breaks"]] == ["5472500000"]
+    assert Payment.objects.count() == 1
+    assert true_books() == []
+
+    till.give("EUR", 500_000, reference="late")
+    told = reconcile()
+    assert (told["clean"], told["recreated"]) == (True, 1)
+    assert till.left() == 100_000
+    assert true_books() == []
+
+
+def test_a_token_that_the_dump_does_not_know_is_replaced_by_the_newest(backup, till):
+    minted = Till.__new__(Till)
+    minted.partner, minted.livemode = till.partner, True
+    minted.token = Token.objects.create(
+        partner=till.partner, livemode=True, name="new", digest=b"n" * 32,
+        sealed_text=b"sealed", prefix_shown="tk_live_", last4="wxyz",
+    )  # fmt: skip
+    payment = minted.create()
+    pay(payment, WALLET)
+    drain_once()
+    backup.restore()
+    drain_once()
+
+    assert reconcile()["recreated"] == 1
+    assert Payment.objects.get(pk=payment.pk).token_id == till.token.pk
+
+
+def test_two_payouts_of_one_payment_come_back_one_after_the_other(backup, till, dead):
+    dead[NO_ACCOUNT.destination] = "payee_not_found"
+    payment = till.create_francs()
+    pay(payment, NO_ACCOUNT)
+    drain_thrice()
+    pay(payment, MOMO)
+    drain_thrice()
+    assert Payment.objects.get(pk=payment.pk).status == "succeeded"
+    sent = outside.sends()
+    backup.restore()
+    drain_once()
+
+    # The first is found to have failed only after it is back, and holds the money till then.
+    told = reconcile()
+    assert (told["clean"], told["recreated"], len(told["breaks"])) == (False, 1, 1)
+    told = reconcile()
+    assert (told["clean"], told["recreated"]) == (True, 1)
+    lower_the_fence()
+    drain_thrice()
+
+    assert Payment.objects.get(pk=payment.pk).status == "succeeded"
+    assert list(
+        PaymentPayout.objects.filter(payment=payment).values_list("number", flat=True)
+    ) == [1, 2]
+    assert outside.sends() == sent
+    assert true_books() == []
