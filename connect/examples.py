@@ -45,6 +45,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "estimated_delivery_at": "2026-01-31T12:00:30.000Z",
         "tracking_url": "https://zopay.example/t/AZrTwvHhewydLk9gcYKTpKzJ0mYw8QxT2vB4nU6sEcA",
     },
+    "createPayoutBatch request": {"quote_ids": [_QUOTE_ID]},
     "createAddress request": {
         "asset": "USDT",
         "network": "tron",

@@ -175,6 +175,16 @@ execute = operation(
     keyed="Optional: a quote is single-use anyway.",
     problems=(404, 409, 410, 422),
 )
+execute_batch = operation(
+    "createPayoutBatch",
+    "Execute up to 100 quotes in one commit. Each result is what `POST /payouts` would have"
+    " answered, had they come one after the other: its status and its body. A refusal stops"
+    " none of the others.",
+    {200: shapes.BatchShape},
+    body=forms.BatchForm,
+    keyed="Optional: one for the whole, and every result is part of its answer.",
+    problems=(409,),
+)
 list_payouts = operation(
     "listPayouts",
     "Newest first, with an opaque cursor.",

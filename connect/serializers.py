@@ -7,6 +7,9 @@ from rest_framework import serializers
 from connect.words import PAYOUT_WORDS, TRANSACTION_TYPES, TRANSACTION_WORDS
 from engine.common.fields import Form, LimitField, MomentField, NameField, TextField, WordsField
 
+# As many as fit into one short commit.
+QUOTES_MAX = 100
+
 
 def _asset(**options: object) -> TextField:
     return TextField(
@@ -65,6 +68,15 @@ class QuoteForm(Form):
 class ExecuteForm(Form):
     quote_id = TextField(
         max_length=128, help_text="From a prior POST /payouts/quote. Single-use."
+    )
+
+
+class BatchForm(Form):
+    quote_ids = serializers.ListField(
+        child=TextField(max_length=128),
+        min_length=1,
+        max_length=QUOTES_MAX,
+        help_text=f"1 to {QUOTES_MAX} quotes, executed in this order.",
     )
 
 

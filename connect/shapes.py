@@ -6,6 +6,7 @@ by letting schemathesis check every answer against these.
 
 from __future__ import annotations
 
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import (
     BooleanField,
@@ -13,6 +14,7 @@ from rest_framework.fields import (
     ChoiceField,
     DateTimeField,
     IntegerField,
+    JSONField,
     ListField,
     URLField,
 )
@@ -225,3 +227,18 @@ class ProblemShape(Shape):
     request_id = CharField()
     retryable = BooleanField(help_text="Whether the same request may succeed later.")
     errors = FieldErrorShape(many=True, required=False)  # type: ignore[assignment] # as above
+
+
+class BatchResultShape(Shape):
+    status = IntegerField(help_text="What POST /payouts would have answered.")
+    body = extend_schema_field(
+        PolymorphicProxySerializer(
+            component_name="BatchResultBody",
+            serializers=[AcceptedPayoutShape, ProblemShape],
+            resource_type_field_name=None,
+        )
+    )(JSONField)()
+
+
+class BatchShape(Shape):
+    results = BatchResultShape(many=True, help_text="One for each quote_id, in their order.")

@@ -7,6 +7,7 @@ from django.urls import path
 from connect import pages
 from connect.views.addresses import Addresses, OneAddress
 from connect.views.balances import Balances, BalancesOfUser, OneTransaction, Transactions
+from connect.views.batches import PayoutBatches
 from connect.views.destinations import DestinationCheck, Networks
 from connect.views.payouts import OnePayout, Payouts, Quotes
 from connect.views.sandbox import SandboxAdvance, SandboxDeposits
@@ -24,6 +25,7 @@ from connect.views.webhooks import (
 urlpatterns = [
     path("payouts/quote", Quotes.as_view()),
     path("payouts", Payouts.as_view()),
+    path("payouts/batch", PayoutBatches.as_view()),
     path("payouts/<str:payout_id>", OnePayout.as_view()),
     path("addresses", Addresses.as_view()),
     path("addresses/<str:address_id>", OneAddress.as_view()),

@@ -81,7 +81,7 @@ def execute_quote(
     parsed = parse_quote_id(quote_id)
     if parsed is None:
         raise errors.QuoteInvalid
-    outcome, status, body, payout_id = _call_execute(
+    row = _call_execute(
         [
             *parsed,
             partner_id,
@@ -93,9 +93,18 @@ def execute_quote(
             door,
         ]
     )
+    execution = execution_of(*row, livemode=livemode)
+    if not execution.is_replay:
+        after_commit("payouts.drain")
+    return execution
+
+
+def execution_of(
+    outcome: str, status: int, body: Any, payout_id: UUID, *, livemode: bool
+) -> Execution:
+    """What payouts_execute() says. Raises the refusal that it may be."""
     match outcome:
         case "executed":
-            after_commit("payouts.drain")
             return Execution(status, bytes(body), is_replay=False)
         case "replayed":
             return Execution(status, bytes(body), is_replay=True)

@@ -6,6 +6,13 @@
 -- comes before all that can change for a quote of one's own. Two calls for one quote meet
 -- on the quote's row, two for one key on the key's; whoever waits looks again afterwards.
 
+-- Lets what a partner sends in a day be counted by one execute after the other. Before any
+-- account is locked.
+CREATE OR REPLACE FUNCTION payouts_lock_day(p_partner uuid) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    SELECT pg_advisory_xact_lock(hashtextextended(p_partner::text, 1))
+$$;
+
 -- Why a payout may not leave now; NULL when it may. Three tables that are nearly empty.
 -- VOLATILE, since a STABLE function keeps its caller's snapshot: having waited for another
 -- execute of the same partner, it would not see what that one spent.
@@ -41,7 +48,7 @@ BEGIN
         END IF;
         IF v_limit.day_usd_micros_max IS NOT NULL THEN
             -- Two executes at once must not both see the sum without the other.
-            PERFORM pg_advisory_xact_lock(hashtextextended(q.partner_id::text, 1));
+            PERFORM payouts_lock_day(q.partner_id);
             SELECT coalesce(sum(used.sent_usd_micros), 0) INTO v_spent
             FROM payouts_payout p JOIN payouts_quote used ON used.id = p.quote_id
             WHERE p.partner_id = q.partner_id AND p.livemode
@@ -60,6 +67,76 @@ CREATE OR REPLACE FUNCTION payouts_answer(p_answer text, p_promised_at timestamp
 RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
     SELECT convert_to(replace(p_answer, '{promised_at}',
         to_char(p_promised_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')), 'UTF8')
+$$;
+
+-- When delivery is promised to whoever executes a quote at p_now.
+CREATE OR REPLACE FUNCTION payouts_promise(q payouts_quote, p_now timestamptz)
+RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT date_trunc('milliseconds', p_now) + make_interval(secs => q.estimated_seconds)
+$$;
+
+-- Why a quote, NULL where there is none, is not the caller's to execute; NULL when it is.
+CREATE OR REPLACE FUNCTION payouts_stranger(
+    q payouts_quote, p_signature text, p_partner uuid, p_livemode boolean, p_door text
+) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN q.id IS NULL OR q.signature <> p_signature THEN 'quote_invalid'
+        WHEN q.partner_id <> p_partner OR q.livemode <> p_livemode OR q.door <> p_door
+        THEN 'quote_not_found'
+    END
+$$;
+
+-- Why the promise of a quote no longer stands; NULL when it does.
+CREATE OR REPLACE FUNCTION payouts_spent(q payouts_quote, p_now timestamptz)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN q.used_at IS NOT NULL THEN 'quote_already_used'
+                WHEN q.expires_at <= p_now THEN 'quote_expired' END
+$$;
+
+-- The rail that takes the payout, out of what services.rails_by_network() says; NULL when
+-- none of ours does.
+CREATE OR REPLACE FUNCTION payouts_rail(q payouts_quote, p_rails jsonb)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN q.livemode
+                THEN coalesce(p_rails->>(q.to_network || ':' || q.asset),
+                              p_rails->>q.to_network, p_rails->>'live')
+                ELSE p_rails->>'test' END
+$$;
+
+-- Consumes quotes and writes their payouts, each with its first event. The caller has
+-- locked the quotes, found nothing against any, and moves the funds.
+CREATE OR REPLACE FUNCTION payouts_open(p_quotes uuid[], p_rails text[], p_now timestamptz)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    WITH used AS (
+        UPDATE payouts_quote q SET used_at = p_now
+        FROM unnest(p_quotes, p_rails) AS t (id, rail)
+        WHERE q.id = t.id
+        RETURNING q.*, t.rail, payouts_promise(q, p_now) AS promised_at
+    ),
+    opened AS (
+        INSERT INTO payouts_payout (
+            id, quote_id, partner_id, livemode, end_user_id, door, rail, asset, from_network,
+            to_network, destination, units_sent, units_received, available_account_id,
+            held_account_id, status, leg, steps, failure_code, promised_at,
+            estimated_delivery_at, created_at, due_at, needs_review
+        )
+        SELECT payout_id, id, partner_id, livemode, end_user_id, door, rail, asset,
+               from_network, to_network, destination, units_sent, units_received,
+               available_account_id, held_account_id, 'pending', 1, 1, '', promised_at,
+               promised_at, p_now, p_now, false
+        FROM used
+        RETURNING id
+    )
+    INSERT INTO payouts_payoutevent
+        (payout_id, number, status, network, reference, happened_at)
+    SELECT id, 1, 'pending', '', '', p_now FROM opened;
+END $$;
+
+-- What the movement is called that holds a payout's funds.
+CREATE OR REPLACE FUNCTION payouts_hold(p_payout uuid)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT 'payout:' || replace(p_payout::text, '-', '') || ':hold'
 $$;
 
 -- What a key was answered since p_since: `replayed`, or `idempotency_conflict` when that
@@ -87,16 +164,11 @@ CREATE OR REPLACE FUNCTION payouts_execute(
 DECLARE
     q payouts_quote;
     v_now timestamptz;
-    v_promised timestamptz;
     v_rail text;
 BEGIN
     SELECT * INTO q FROM payouts_quote WHERE id = p_quote FOR UPDATE;
-    IF NOT FOUND OR q.signature <> p_signature THEN
-        outcome := 'quote_invalid';
-        RETURN;
-    END IF;
-    IF q.partner_id <> p_partner OR q.livemode <> p_livemode OR q.door <> p_door THEN
-        outcome := 'quote_not_found';
+    outcome := payouts_stranger(q, p_signature, p_partner, p_livemode, p_door);
+    IF outcome IS NOT NULL THEN
         RETURN;
     END IF;
     v_now := clock_timestamp();
@@ -108,26 +180,19 @@ BEGIN
         END IF;
     END IF;
     payout := q.payout_id;
-    IF q.used_at IS NOT NULL THEN
-        outcome := 'quote_already_used';
-        IF NOT q.livemode THEN
+    outcome := payouts_spent(q, v_now);
+    IF outcome IS NOT NULL THEN
+        IF outcome = 'quote_already_used' AND NOT q.livemode THEN
             SELECT payouts_answer(q.answer, p.promised_at) INTO answer
             FROM payouts_payout p WHERE p.id = q.payout_id;
         END IF;
-        RETURN;
-    END IF;
-    IF q.expires_at <= v_now THEN
-        outcome := 'quote_expired';
         RETURN;
     END IF;
     outcome := payouts_objection(q);
     IF outcome IS NOT NULL THEN
         RETURN;
     END IF;
-    v_rail := CASE WHEN q.livemode
-                   THEN coalesce(p_rails->>(q.to_network || ':' || q.asset),
-                                 p_rails->>q.to_network, p_rails->>'live')
-                   ELSE p_rails->>'test' END;
+    v_rail := payouts_rail(q, p_rails);
     IF v_rail IS NULL THEN
         outcome := 'route_unavailable';
         RETURN;
@@ -139,8 +204,7 @@ BEGIN
         RETURN;
     END IF;
 
-    v_promised := date_trunc('milliseconds', v_now) + make_interval(secs => q.estimated_seconds);
-    answer := payouts_answer(q.answer, v_promised);
+    answer := payouts_answer(q.answer, payouts_promise(q, v_now));
     IF p_key IS NOT NULL THEN
         -- Before anything else is written: should the key have been taken while we looked,
         -- there is nothing to undo.
@@ -157,23 +221,9 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    UPDATE payouts_quote SET used_at = v_now WHERE id = q.id;
-    INSERT INTO payouts_payout (
-        id, quote_id, partner_id, livemode, end_user_id, door, rail, asset, from_network,
-        to_network, destination, units_sent, units_received, available_account_id,
-        held_account_id, status, leg, steps, failure_code, promised_at,
-        estimated_delivery_at, created_at, due_at, needs_review
-    ) VALUES (
-        q.payout_id, q.id, q.partner_id, q.livemode, q.end_user_id, q.door, v_rail, q.asset,
-        q.from_network, q.to_network, q.destination, q.units_sent, q.units_received,
-        q.available_account_id, q.held_account_id, 'pending', 1, 1, '', v_promised,
-        v_promised, v_now, v_now, false
-    );
-    INSERT INTO payouts_payoutevent (payout_id, number, status, network, reference, happened_at)
-    VALUES (q.payout_id, 1, 'pending', '', '', v_now);
+    PERFORM payouts_open(ARRAY[q.id], ARRAY[v_rail], v_now);
     PERFORM ledger_move(
-        'payout:' || replace(q.payout_id::text, '-', '') || ':hold',
-        q.available_account_id, q.held_account_id, q.units_sent
+        payouts_hold(q.payout_id), q.available_account_id, q.held_account_id, q.units_sent
     );
     answer_status := 201;
     outcome := 'executed';
