@@ -9,8 +9,10 @@ next worker goes on with the row after the last one noted.
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid5
 
 import structlog
 from django.db import IntegrityError, connection, transaction
@@ -28,7 +30,6 @@ from engine.rails.operators import Msisdn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from uuid import UUID
 
 logger = structlog.get_logger(__name__)
 
@@ -70,6 +71,7 @@ def _begin(file: PayoutFile, key: str) -> Batch:
     try:
         with transaction.atomic():
             batch = Batch.objects.create(
+                id=_id_of(file, key),
                 partner_id=file.partner_id,
                 file=file,
                 total_payouts=file.row_count,
@@ -83,6 +85,16 @@ def _begin(file: PayoutFile, key: str) -> Batch:
             currency=short.currency, needed=short.needed, held=short.held
         ) from None
     return batch
+
+
+def _id_of(file: PayoutFile, key: str) -> UUID:
+    """The same for the same rows under the same key.
+
+    So a batch that a restored database has forgotten is the same one when it is begun
+    again, and the payouts that the journals have brought back are those of its rows.
+    """
+    told = json.dumps([key, file.rows], sort_keys=True)
+    return uuid5(file.partner_id, sha256(told.encode()).hexdigest())
 
 
 def _terms(batch: Batch) -> float_batches.Batch:

@@ -202,3 +202,33 @@ def test_a_batch_that_went_on_after_the_dump_pays_none_of_its_rows_again(
     assert BatchRow.objects.exclude(payout_id=None).count() == 6
     assert left() == free
     assert check(listed_invariants()).clean
+
+
+def test_a_batch_that_was_begun_after_the_dump_may_be_begun_again(
+    dump, merchant, mtn, left, monkeypatch
+):
+    monkeypatch.setattr(batches, "ROWS_AT_ONCE", 2)
+    backup = dump()
+
+    def begin():
+        file_id = merchant.upload(csv_of(4)).json()["file_id"]
+        return merchant.post("/bulk", {"file_id": file_id, "idempotency_key": "b-1"}).json()
+
+    first = begin()
+    batches._pay_some(Batch.objects.get().pk)
+    look()
+
+    backup.restore()
+    drain_once()
+    assert reconcile()[1] == 0
+    call_command("unfreeze", by="alice", second="bob")
+    assert merchant.get(f"/bulk/{first['batch_id']}").status_code == 404
+    again = begin()
+    assert batches.pay_batches() == 4
+    look()
+
+    assert again["batch_id"] == first["batch_id"]
+    assert statuses() == {"delivered": 5}
+    assert Counter(Counter(one["payee"] for one in mtn.state.ledger()).values()) == {1: 5}
+    assert left() == 100_000 - 5025 - 4 * 102
+    assert check(listed_invariants()).clean
