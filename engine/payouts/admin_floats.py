@@ -22,7 +22,7 @@ from engine.ledger.models import Account
 from engine.partners.models import Partner
 from engine.payouts import models
 from engine.payouts.floats import CreditDiffers, credit_float
-from engine.rails.operators import CURRENCIES
+from engine.rails.scales import CURRENCIES
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

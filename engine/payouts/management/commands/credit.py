@@ -14,7 +14,7 @@ from engine.partners.services import see_end_user
 from engine.payouts.floats import CreditDiffers, credit_float
 from engine.payouts.funds import credit_deposit
 from engine.rails.networks import asset_named, network_named, networks_of
-from engine.rails.operators import CURRENCIES
+from engine.rails.scales import CURRENCIES
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
