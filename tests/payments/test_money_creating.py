@@ -196,7 +196,7 @@ def test_a_race_that_got_past_every_look_is_ended_by_the_table(till, monkeypatch
     wish = till.wish(key="k-1", external_id="order-1")
     create_payment(wish)
     before = footprint()
-    monkeypatch.setattr(services, "_asked_before", lambda _: None)
+    monkeypatch.setattr(services, "asked_before", lambda _: None)
 
     for same in (
         replace(wish, key="k-1", external_id=""),
