@@ -12,7 +12,7 @@ from engine.partners.validation import visible_text
 from engine.payouts import errors
 from engine.payouts.models import Payout
 from engine.payouts.states import GIVEN_UP, Status
-from engine.rails.places import mask, place_of
+from engine.rails.places import Kind, mask, place_of
 from payments import stablecoin
 from payments.models import PaymentStatus
 from payments.page_words import amount_of, failure_words
@@ -156,5 +156,8 @@ def _ended(payment: Payment) -> Said:
 
 def _where(payout: Payout) -> str:
     """A masked destination and who keeps it: ``+237 … 456 (MTN Mobile Money)``."""
-    masked = mask(payout.destination, network=payout.to_network)
-    return f"{masked} ({place_of(payout.to_network).name})"
+    masked, place = (
+        mask(payout.destination, network=payout.to_network),
+        place_of(payout.to_network),
+    )
+    return f"{masked} ({place.carrier if place.kind is Kind.BANK else place.name})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.utils.formats import get_format
 from django.utils.translation import gettext, ngettext
 
@@ -44,8 +45,9 @@ def rate_words(text: str) -> str:
 
 
 def source_words(source: str) -> str:
-    """Who says what the rate is: a person of ours, or whatever is named there."""
-    return gettext("set by our staff") if source == "operator" else visible_text(source)
+    """Who says what the rate is: whoever is named there, and for a person of ours so."""
+    parts = dict.fromkeys(part.strip() for part in visible_text(source).split(","))
+    return ", ".join(gettext("our staff") if part == "operator" else part for part in parts)
 
 
 def soon(seconds: int) -> str:
@@ -71,7 +73,12 @@ def masked_name(name: str) -> str:
 
 
 def note_of(payment: Payment) -> str:
-    return "" if payment.livemode else gettext("Test payout: no real money moves.")
+    """What everybody should know who might take it for real money."""
+    if not payment.livemode:
+        return gettext("Test payout: no real money moves.")
+    if settings.ZOPAY_DEMO:
+        return gettext("Demonstration: no real money moves.")
+    return ""
 
 
 def failure_words(code: str) -> str:

@@ -22,7 +22,6 @@ from payments.payees import Payee
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from engine.rails.networks import Network
     from payments.models import Payment
 
 CODE = "stablecoin"
@@ -102,7 +101,7 @@ def _network_field(networks: Mapping[str, int]) -> Field:
         hint=gettext("Where your wallet receives %(asset)s.") % {"asset": ASSET},
         kind=CHOICE,
         choices=tuple(
-            Choice(code, _name(NETWORKS[code]), _price(price))
+            Choice(code, NETWORKS[code].name, _note(code, price))
             for code, price in networks.items()
         ),
     )
@@ -117,16 +116,12 @@ def _address_field() -> Field:
     )
 
 
-def _name(network: Network) -> str:
-    standard = STANDARDS.get(network.code)
-    return f"{network.name} ({standard})" if standard else network.name
-
-
-def _price(usd_micros: int) -> str:
+def _note(code: str, usd_micros: int) -> str:
+    """What wallets call the token there, and what a transfer costs, to the cent."""
     cents = max(divide_up(usd_micros, CENT_USD_MICROS), 1)
-    return gettext("about %(dollars)s USD") % {
-        "dollars": readable(f"{cents // 100}.{cents % 100:02}")
-    }
+    dollars = readable(f"{cents // 100}.{cents % 100:02}")
+    price = gettext("about %(dollars)s USD") % {"dollars": dollars}
+    return f"{STANDARDS[code]}, {price}" if code in STANDARDS else price
 
 
 def _mismatch(code: str, networks: tuple[str, ...]) -> str:

@@ -20,6 +20,7 @@
         return;
       }
       form.dataset.isSent = "yes";
+      if (form.dataset.check) remember(form);
       // Which button it was counts, so its words change once the form has been read.
       setTimeout(() => {
         for (const button of form.querySelectorAll("button:not([hidden])")) {
@@ -46,7 +47,23 @@
   // --- Details: checks and groups ---------------------------------------------------
 
   const details = document.querySelector("form[data-check]");
-  if (details) watch(details);
+  if (details) {
+    recall(details);
+    watch(details);
+  }
+
+  // Pages like this one are kept in no cache, so the browser's own button would find the
+  // form empty. What was typed stays with this tab's history, and goes with it.
+  function remember(form) {
+    history.replaceState(Object.fromEntries(new FormData(form)), "");
+  }
+
+  function recall(form) {
+    for (const [name, value] of Object.entries(history.state || {})) {
+      const box = form.elements[name];
+      if (box && !box.value) box.value = value;
+    }
+  }
 
   function watch(form) {
     const touched = new Set();

@@ -4,7 +4,7 @@ from django.db import connection
 from engine.ledger.checks import check, listed_invariants
 from tests.payments.form_cast import (  # noqa: F401 - fixtures
     fill_in,
-    nobody_has_looked_yet,
+    nobody_has_opened_it_yet,
     owe,
 )
 from tests.payments.till import Till

@@ -1,6 +1,9 @@
 """Who fills in the hosted form, and with what."""
 
+from contextlib import contextmanager
+
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from engine.payouts.models import AssetPrice, GatewayFee
@@ -11,6 +14,13 @@ IBAN = "DE89 3704 0044 0532 0130 00"
 NUMBER = "6 77 12 34 56"
 BANK = {"holder": "Ada Müller", "iban": IBAN}
 MOBILE = {"country": "CM", "number": NUMBER, "gateway": ""}
+BANK_FEE = {
+    "gateway_units": 20,
+    "gateway_basis_points": 0,
+    "platform_units": 0,
+    "platform_basis_points": 0,
+    "seconds": 86_400,
+}
 RATES = {"EUR": 1_080_000, "XAF": 1_646, "XOF": 1_646}
 
 
@@ -18,12 +28,25 @@ def rates_of_today():
     """Fresh prices of what is owed and paid, and a bank to pay euros with."""
     for currency, usd_micros in RATES.items():
         AssetPrice.objects.update_or_create(
-            asset=currency, defaults={"usd_micros": usd_micros}
+            asset=currency, defaults={"usd_micros": usd_micros, "source": "operator"}
         )
     AssetPrice.objects.update(as_of=timezone.now())
     GatewayFee.objects.update_or_create(
-        gateway="sepa", currency="EUR", defaults={"gateway_units": 20, "seconds": 86_400}
+        gateway="sepa", currency="EUR", defaults=BANK_FEE | {"is_enabled": True}
     )
+
+
+@contextmanager
+def seeds_restored():
+    """Puts prices back as migrations left them, after a test that really commits."""
+    kept = [(model, list(model.objects.all())) for model in (AssetPrice, GatewayFee)]
+    yield
+    if connection.in_atomic_block:
+        return
+    for model, rows in kept:
+        model.objects.exclude(pk__in=[row.pk for row in rows]).delete()
+        for row in rows:
+            row.save()
 
 
 class Form:
@@ -62,15 +85,16 @@ class Form:
 @pytest.fixture
 def owe(acme):
     """Makes a payment of Acme's whose form is to be filled in; rates are of today."""
-    rates_of_today()
     tills = {}
 
     def make(amount="100.00", currency="EUR", *, livemode=True, **more):
         if livemode not in tills:
             tills[livemode] = Till(acme, livemode=livemode)
+            rates_of_today()
         return tills[livemode].create(amount=amount, currency=currency, **more)
 
-    return make
+    with seeds_restored():
+        yield make
 
 
 @pytest.fixture
@@ -80,6 +104,6 @@ def fill_in(client, owe):
 
 
 @pytest.fixture(autouse=True)
-def nobody_has_looked_yet():
+def nobody_has_opened_it_yet():
     access.LOOKS.forget()
     access.PROMISES.forget()

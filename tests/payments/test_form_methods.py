@@ -13,17 +13,15 @@ from payments.mobile_money import COUNTRY_NAMES, CURRENCIES
 from payments.models import Payment
 from payments.payees import Payee
 from tests.cast import BITCOIN, EVM, SOLANA, TRON
+from tests.payments.form_cast import rates_of_today
 
 pytestmark = pytest.mark.django_db
 IBAN = "DE89370400440532013000"
 
 
 @pytest.fixture(autouse=True)
-def _rates_of_today():
-    for currency, usd_micros in {"EUR": 1_080_000, "XAF": 1_646, "XOF": 1_646}.items():
-        AssetPrice.objects.update_or_create(asset=currency, defaults={"usd_micros": usd_micros})
-    AssetPrice.objects.update(as_of=timezone.now())
-    GatewayFee.objects.update_or_create(gateway="sepa", currency="EUR")
+def _rates():
+    rates_of_today()
 
 
 def owed(currency, **more):
@@ -94,8 +92,9 @@ def test_networks_stand_cheapest_first_with_their_price():
     choices = field("EUR", "stablecoin", "network").choices
 
     assert [choice.value for choice in choices][-2:] == ["tron", "ethereum"]
-    assert choices[-1].note == "about 1.20 USD"
-    assert choices[-1].label == "Ethereum (ERC-20)"
+    assert choices[-1].note == "ERC-20, about 1.20 USD"
+    assert choices[0].note == "about 0.01 USD"
+    assert choices[-1].label == "Ethereum"
 
 
 def test_every_country_of_the_currencies_has_a_name_in_both_languages():
