@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 from bench import history, house, limits, machine, report, settling, telling
 from bench.goals import GROWTH
 from bench.rows import BATCH, Asking
-from bench.samples import Row, measure
+from bench.samples import Row, Sample, measure
 from bench.supply import Supply
 from zopay_site.embedded.say import step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from bench.house import House
-    from bench.load import Driven
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,17 @@ class Size:
 
 QUICK = Size(2, 1.0, 1_000, 100, 50, 2_000, ())
 FULL = Size(3, 6.0, 50_000, 1_000, 2_000, 10_000, (1_000_000, 10_000_000))
-# How many a second there may be at most: so many requests are got ready.
-RATE_MAX = {"L": 9_000, "insert": 16_000, "execute": 4_000, "quote": 4_000, "batch": 300}
+FIRST_GUESS = {"L": 2_000.0, "insert": 4_000.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What makes a row's requests, its limit, and how many there may be in a second at most."""
+
+    prepare: Callable[[int], Iterable[bytes]]
+    of: str = ""
+    per_second_max: int = 0
+    each: int = 1
 
 
 def main(arguments: list[str]) -> int:
@@ -109,7 +117,7 @@ class Bench:
         size = self.size
         with self.house.workers():
             with step("Settling"):
-                settling.warm_up(self.house, self.supply, self.asking)
+                settling.warm_up(self.house, self.asking)
                 history.analyze(self.supply)
                 row = self._row("end to end")
                 row.samples.append(self._settle(size.settled))
@@ -142,21 +150,23 @@ class Bench:
             with step(f"{payouts:,} payouts"):
                 history.grow(self.supply, payouts - self._count())
                 for _ in range(self.size.rounds):
-                    self._limit(GROWTH.format(f"{payouts:,}"), self.rows)
-                    for name in ("GET /payouts", "GET /payouts?cursor="):
-                        self._ask(f"{name} at {payouts:,}", self.requests()[name], self.rows)
+                    seconds = self.size.seconds
+                    self._limit(GROWTH.format(f"{payouts:,}"), self.rows, seconds=seconds)
+                    for name in ("POST /payouts", "GET /payouts", "GET /payouts?cursor="):
+                        aged = f"{name} at {payouts:,}"
+                        self._ask(aged, self.requests()[name], self.rows, seconds=seconds)
 
-    def requests(self) -> dict[str, tuple[Callable[..., Driven], str, int]]:
-        """Each row: what runs it, the rate it is prepared for, operations in a call."""
+    def requests(self) -> dict[str, Asked]:
+        """The rows of the table that ask the web server something."""
         asking = self.asking
         return {
-            "POST /payouts": (asking.execute, "execute", 1),
-            "POST /payouts/batch": (asking.batch, "batch", BATCH),
-            "POST /payouts/quote": (asking.quote, "quote", 1),
-            "GET /payouts/{id}": (asking.get, "", 1),
-            "GET /payouts": (asking.list_newest, "", 1),
-            "GET /payouts?cursor=": (asking.list_by_cursor, "", 1),
-            "GET /t/{token}": (asking.tracking, "", 1),
+            "POST /payouts": Asked(asking.execute, "L", 4_000),
+            "POST /payouts/batch": Asked(asking.batch, "L", 400, each=BATCH),
+            "POST /payouts/quote": Asked(asking.quote, "insert", 4_000),
+            "GET /payouts/{id}": Asked(asking.get),
+            "GET /payouts": Asked(asking.list_newest),
+            "GET /payouts?cursor=": Asked(asking.list_by_cursor),
+            "GET /t/{token}": Asked(asking.tracking),
         }
 
     def _round(self, *, seconds: float, rows: dict[str, Row]) -> None:
@@ -165,52 +175,38 @@ class Bench:
         for name, asked in self.requests().items():
             self._ask(name, asked, rows, seconds=seconds)
 
-    def _limit(self, name: str, rows: dict[str, Row], *, seconds: float = 0.0) -> None:
-        seconds = seconds or self.size.seconds
-
-        def run() -> Driven:
-            return limits.execute_limit(
-                self.house, self.supply, seconds=seconds, per_second=self._guess("L", rows)
-            )
-
-        sample = measure(run, postgres=self.house.postgres_pid)
+    def _limit(self, name: str, rows: dict[str, Row], *, seconds: float) -> None:
+        numbers = self.supply.take(int(self._rate("L", rows) * seconds))
+        sample = measure(
+            lambda: limits.execute_limit(self.house, self.supply, numbers),
+            postgres=self.house.postgres_pid,
+        )
         rows.setdefault(name, Row(name)).samples.append(sample)
 
     def _insert_limit(self, rows: dict[str, Row], *, seconds: float) -> None:
-        def run() -> Driven:
-            return limits.insert_limit(
-                self.house, self.supply, seconds=seconds, per_second=self._guess("insert", rows)
-            )
-
-        sample = measure(run, postgres=self.house.postgres_pid)
+        count = int(self._rate("insert", rows) * seconds)
+        sample = measure(
+            lambda: limits.insert_limit(self.house, self.supply, count),
+            postgres=self.house.postgres_pid,
+        )
         rows.setdefault("insert", Row("insert", of="")).samples.append(sample)
 
-    def _guess(self, name: str, rows: dict[str, Row]) -> int:
-        """How many a second pgbench is given to do: it counts calls, not seconds."""
-        return int(rows[name].per_second) if name in rows else RATE_MAX[name] // 4
+    def _rate(self, name: str, rows: dict[str, Row]) -> float:
+        """How many a second pgbench may be expected to do: it counts calls, not seconds."""
+        return rows[name].per_second if name in rows else FIRST_GUESS[name]
 
-    def _ask(
-        self,
-        name: str,
-        asked: tuple[Callable[..., Driven], str, int],
-        rows: dict[str, Row],
-        *,
-        seconds: float = 0.0,
-    ) -> None:
-        run, rate, each = asked
+    def _ask(self, name: str, asked: Asked, rows: dict[str, Row], *, seconds: float) -> None:
+        ready = asked.prepare(int(asked.per_second_max * seconds))
         sample = measure(
-            lambda: run(seconds=seconds or self.size.seconds, per_second=RATE_MAX.get(rate, 0)),
-            each=each,
+            lambda: self.asking.drive(ready, seconds=seconds),
+            each=asked.each,
             postgres=self.house.postgres_pid,
             web=self.web.pid,
         )
-        limit = "insert" if rate == "quote" else "L" if rate else ""
-        rows.setdefault(name, Row(name, of=limit, each=each)).samples.append(sample)
+        rows.setdefault(name, Row(name, of=asked.of)).samples.append(sample)
 
-    def _settle(self, count: int, *, per_second: float = 0.0) -> object:
-        return settling.settle(
-            self.house, self.supply, self.asking, count, per_second=per_second
-        )
+    def _settle(self, count: int, *, per_second: float = 0.0) -> Sample:
+        return settling.settle(self.house, self.asking, count, per_second=per_second)
 
     def _row(self, name: str) -> Row:
         return self.rows.setdefault(name, Row(name))

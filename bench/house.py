@@ -19,7 +19,7 @@ from zopay_site.embedded.home import ROOT
 from zopay_site.embedded.say import Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from zopay_site.embedded.children import Child
 
@@ -64,15 +64,13 @@ class House:
         """A connection of the bench's own, each statement a commit."""
         return psycopg.connect(self.url, autocommit=True)
 
-    def start(
-        self, name: str, line: Sequence[str], *, more: Mapping[str, str] | None = None
-    ) -> Child:
+    def start(self, name: str, line: Sequence[str]) -> Child:
         """Start a program of the product under that name."""
         child = children.start(
             name,
             line,
             home=self.place,
-            environment=self.environment | (more or {}),
+            environment=self.environment,
             folder=ROOT,
         )
         self.children[name] = child

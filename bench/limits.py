@@ -37,9 +37,8 @@ EXECUTE = """SELECT 1 / (outcome = 'executed')::integer FROM payouts_execute(
 SCRIPTS = Path(__file__).parent
 
 
-def execute_limit(house: House, supply: Supply, *, seconds: float, per_second: int) -> Driven:
-    """L: executes of prepared quotes, one commit each. `per_second` is a guess at it."""
-    numbers = supply.take(int(per_second * seconds) + CLIENTS)
+def execute_limit(house: House, supply: Supply, numbers: range) -> Driven:
+    """L: executes of these prepared quotes, one commit each."""
     cast = supply.cast
     script = EXECUTE.format(quotes=QUOTES, signature=cast.signature, partner=cast.partner_id)
     before = _count(house)
@@ -49,11 +48,10 @@ def execute_limit(house: House, supply: Supply, *, seconds: float, per_second: i
     return driven
 
 
-def insert_limit(house: House, supply: Supply, *, seconds: float, per_second: int) -> Driven:
+def insert_limit(house: House, supply: Supply, count: int) -> Driven:
     """Single inserts of quotes, one commit each."""
-    count = int(per_second * seconds)
-    base = supply.skip(count + CLIENTS)
     script = f"{supply.copy(':k::bigint')} AND u.n = :k::bigint % {USERS};\n"
+    base = supply.skip(count + CLIENTS)
     return pgbench(house, NUMBER + script, base=base, count=count)
 
 

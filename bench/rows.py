@@ -1,4 +1,4 @@
-"""What is asked of the web server: each row makes requests for so many seconds."""
+"""What is asked of the web server. Requests are written down before the clock runs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from bench.load import LOOPBACK, Driven, drive, request
-from bench.supply import DESTINATION, TOKENS, USERS, tracking_paths
+from bench.supply import DESTINATION, USERS, tracking_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from bench.house import House
     from bench.supply import Supply
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BASE = "/connect/v1"
 CLIENTS = 16
 PAGES = 20
+# Different payouts that are asked for, one after the other.
+ASKED_FOR = 1_000
 BATCH = 100
 
 
@@ -32,64 +34,58 @@ class Asking:
         self.house, self.supply, self.history = house, supply, history
         self.clients = clients
 
-    def execute(self, *, seconds: float, per_second: int) -> Driven:
+    def execute(self, count: int) -> list[bytes]:
         """POST /payouts, each with a quote and an Idempotency-Key of its own."""
-        numbers = self.supply.take(int(per_second * seconds))
-        return self._drive(self.executes(numbers), seconds=seconds)
+        return [
+            self._post(f"{BASE}/payouts", json.dumps({"quote_id": quote_id}).encode())
+            for quote_id in self.supply.quote_ids(self.supply.take(count))
+        ]
 
-    def executes(self, numbers: range) -> Iterator[bytes]:
-        """The requests that execute these quotes."""
-        for quote_id in self.supply.quote_ids(numbers):
-            body = json.dumps({"quote_id": quote_id}).encode()
-            yield self._post(f"{BASE}/payouts", body)
-
-    def batch(self, *, seconds: float, per_second: int) -> Driven:
-        """POST /payouts/batch, BATCH quotes each; `per_second` counts requests."""
-        numbers = self.supply.take(int(per_second * seconds) * BATCH)
-        quote_ids = self.supply.quote_ids(numbers)
+    def batch(self, count: int) -> list[bytes]:
+        """POST /payouts/batch, BATCH quotes each."""
+        quote_ids = self.supply.quote_ids(self.supply.take(count * BATCH))
         bodies = iter(lambda: list(islice(quote_ids, BATCH)), [])
-        requests = (
+        return [
             self._post(f"{BASE}/payouts/batch", json.dumps({"quote_ids": body}).encode())
             for body in bodies
-        )
-        return self._drive(requests, seconds=seconds)
+        ]
 
-    def quote(self, *, seconds: float, per_second: int) -> Driven:
+    def quote(self, count: int) -> list[bytes]:
         """POST /payouts/quote for one user after the other."""
+        terms = {
+            "destination": DESTINATION,
+            "asset": "USDT",
+            "amount": "100",
+            "network_hint": "ethereum",
+        }
         bodies = [
-            json.dumps(
-                {
-                    "external_ref": f"user-{number}",
-                    "destination": DESTINATION,
-                    "asset": "USDT",
-                    "amount": "100",
-                    "network_hint": "ethereum",
-                }
-            ).encode()
+            json.dumps({"external_ref": f"user-{number}"} | terms).encode()
             for number in range(USERS)
         ]
-        bodies_needed = islice(cycle(bodies), int(per_second * seconds))
-        requests = (self._post(f"{BASE}/payouts/quote", body) for body in bodies_needed)
-        return self._drive(requests, seconds=seconds)
+        return [
+            self._post(f"{BASE}/payouts/quote", body) for body in islice(cycle(bodies), count)
+        ]
 
-    def get(self, *, seconds: float, per_second: int) -> Driven:  # noqa: ARG002 - as others
+    def get(self, _count: int) -> Iterable[bytes]:
         """GET /payouts/{id} of one payout after the other."""
-        ids = self.supply.payout_ids(self.history)
-        return self._repeat([f"{BASE}/payouts/{one}" for one in ids], seconds)
+        ids = self.supply.payout_ids(self.history[:ASKED_FOR])
+        return self._repeat([f"{BASE}/payouts/{one}" for one in ids])
 
-    def list_newest(self, *, seconds: float, per_second: int) -> Driven:  # noqa: ARG002
+    def list_newest(self, _count: int) -> Iterable[bytes]:
         """GET /payouts: the first page of 50."""
-        return self._repeat([f"{BASE}/payouts"], seconds)
+        return self._repeat([f"{BASE}/payouts"])
 
-    def list_by_cursor(self, *, seconds: float, per_second: int) -> Driven:  # noqa: ARG002
+    def list_by_cursor(self, _count: int) -> Iterable[bytes]:
         """GET /payouts?cursor=…: pages further down."""
-        return self._repeat(
-            [f"{BASE}/payouts?cursor={one}" for one in self._cursors()], seconds
-        )
+        return self._repeat([f"{BASE}/payouts?cursor={one}" for one in self._cursors()])
 
-    def tracking(self, *, seconds: float, per_second: int) -> Driven:  # noqa: ARG002
+    def tracking(self, _count: int) -> Iterable[bytes]:
         """GET /t/{token}: the page that recipients look at."""
-        return self._repeat(tracking_paths(self.history[:TOKENS]), seconds, key="")
+        return self._repeat(tracking_paths(self.history[:ASKED_FOR]), key="")
+
+    def drive(self, requests: Iterable[bytes], *, seconds: float) -> Driven:
+        """Send them for so long."""
+        return drive(self.house.port, requests, clients=self.clients, seconds=seconds)
 
     def _cursors(self) -> list[str]:
         """The cursors of the first PAGES pages, each asked for with the one before."""
@@ -111,16 +107,10 @@ class Asking:
         connection.close()
         return body
 
-    def _repeat(self, paths: list[str], seconds: float, *, key: str | None = None) -> Driven:
+    def _repeat(self, paths: list[str], *, key: str | None = None) -> Iterable[bytes]:
         key = self.supply.cast.key if key is None else key
-        requests = [request("GET", path, key=key) for path in paths]
-        return self._drive(cycle(requests), seconds=seconds)
+        return cycle([request("GET", path, key=key) for path in paths])
 
     def _post(self, path: str, body: bytes) -> bytes:
         headers = f"Idempotency-Key: {uuid4()}"
         return request("POST", path, key=self.supply.cast.key, body=body, headers=headers)
-
-    def _drive(self, requests: Iterable[bytes], *, seconds: float) -> Driven:
-        # Written before the clock runs, unless they are endless.
-        ready = requests if isinstance(requests, cycle) else list(requests)
-        return drive(self.house.port, ready, clients=self.clients, seconds=seconds)

@@ -32,13 +32,10 @@ class Sample:
 
 @dataclass(slots=True)
 class Row:
-    """A row of the table. `of` names the limit that it is set against, `each` says how
-    many operations a call is.
-    """
+    """A row of the table. `of` names the limit that it is set against."""
 
     name: str
     of: str = "L"
-    each: int = 1
     samples: list[Sample] = field(default_factory=list)
 
     @property
@@ -57,7 +54,8 @@ class Row:
 
     def median(self, name: str) -> float:
         """Of `p50_ms` or `p99_ms`."""
-        return median(getattr(sample, name) for sample in self.samples)
+        figure: float = median(getattr(sample, name) for sample in self.samples)
+        return figure
 
     def cpu(self, part: str) -> float:
         """Microseconds of an operation in that part; 0 where it had none."""

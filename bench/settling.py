@@ -12,7 +12,6 @@ from bench.samples import MICROSECONDS, Sample
 if TYPE_CHECKING:
     from bench.house import House
     from bench.rows import Asking
-    from bench.supply import Supply
 
 SECONDS_MAX = 900.0
 WARM_UP = 500
@@ -27,18 +26,22 @@ FROM payouts_payout WHERE created_at >= %s
 """
 
 
-def settle(
-    house: House, supply: Supply, asking: Asking, count: int, *, per_second: float = 0.0
-) -> Sample:
+def settle(house: House, asking: Asking, count: int, *, per_second: float = 0.0) -> Sample:
     """Execute `count` payouts, paced if asked, and wait until all are delivered.
 
     Latencies are the lags, from a payout's creation to its end by the database's clock.
     """
     web, worker = house.children["web"].pid, house.children["worker"].pid
-    ready = list(asking.executes(supply.take(count)))
+    ready = asking.execute(count)
     began = _now(house)
     meter = Meter(web=web, worker=worker, postgres=house.postgres_pid)
-    driven = drive(house.port, ready, clients=asking.clients, per_second=per_second)
+    driven = drive(
+        house.port,
+        ready,
+        clients=asking.clients,
+        seconds=SECONDS_MAX,
+        per_second=per_second,
+    )
     _wait(house)
     spent = meter.spent() | {"generator": driven.generator_seconds}
     with house.connect() as connection:
@@ -57,10 +60,10 @@ def settle(
     )
 
 
-def warm_up(house: House, supply: Supply, asking: Asking) -> None:
+def warm_up(house: House, asking: Asking) -> None:
     """Let web and workers load what they load with the first payouts."""
     for _ in range(2):
-        drive(house.port, asking.executes(supply.take(WARM_UP)), clients=asking.clients)
+        asking.drive(asking.execute(WARM_UP), seconds=SECONDS_MAX)
         _wait(house)
 
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from bench.house import House
 
-USERS = 256
+USERS = 4_096
 UNITS_EACH = 10**15
-TOKENS = 200
+ASSET, NETWORK = "USDT", "ethereum"
 DESTINATION = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 # Numbered keys: sixteen digits for whose they are, the rest for the number.
 QUOTES, PAYOUTS = "019a0000-0000-7000-8000-", "019a0000-0000-7001-8000-"
@@ -90,7 +90,7 @@ class Supply:
     def run(self, statement: str) -> None:
         """Run one statement, and commit it."""
         with self.house.connect() as connection:
-            connection.execute(statement)  # type: ignore[call-overload]
+            connection.execute(statement)
 
     def quote_ids(self, numbers: range) -> Iterator[str]:
         """Public ids, as a partner holds them."""
@@ -111,26 +111,82 @@ def _cast() -> Cast:
         name="Bench", is_approved=True, fee_schedule=FeeSchedule.objects.earliest("pk")
     )
     key = mint_key(partner=partner, livemode=True, name="bench", scopes=ALL_SCOPES)[1]
-    for number in range(USERS):
-        _fund(partner.pk, f"user-{number}")
+    _fund(partner.pk)
     pattern = _pattern(partner)
     return Cast(partner.pk, key, pattern.pk, pattern.signature)
 
 
-def _fund(partner_id: UUID, external_ref: str) -> None:
-    from engine.partners.services import see_end_user
-    from engine.payouts.funds import credit_deposit
+def _fund(partner_id: UUID) -> None:
+    """USERS users with accounts and a deposit, a statement for all of a kind."""
+    from django.db import transaction
+    from django.utils import timezone
 
-    user = see_end_user(partner_id=partner_id, livemode=True, external_ref=external_ref)
-    credit_deposit(
-        partner_id=partner_id,
-        livemode=True,
-        end_user_id=user.pk,
-        asset="USDT",
-        network="ethereum",
-        units=UNITS_EACH,
-        reference=uuid4().hex,
+    from engine.ledger import accounts
+    from engine.ledger.services import Move, move_many
+    from engine.partners.models import EndUser
+    from engine.payouts.funds import open_system_account
+    from engine.payouts.models import Deposit, Holding
+
+    users = EndUser.objects.bulk_create(
+        EndUser(partner_id=partner_id, livemode=True, external_ref=f"user-{number}")
+        for number in range(USERS)
     )
+    now = timezone.now()
+    with transaction.atomic():
+        pairs = _open_accounts([user.pk for user in users])
+        Holding.objects.bulk_create(
+            Holding(
+                end_user_id=user.pk,
+                asset=ASSET,
+                network=NETWORK,
+                available_account_id=available,
+                held_account_id=held,
+            )
+            for user, (available, held) in zip(users, pairs, strict=True)
+        )
+        deposits = Deposit.objects.bulk_create(
+            Deposit(
+                partner_id=partner_id,
+                livemode=True,
+                end_user_id=user.pk,
+                asset=ASSET,
+                network=NETWORK,
+                reference=uuid4().hex,
+                units=UNITS_EACH,
+                status=Deposit.Status.CONFIRMED,
+                created_at=now,
+                confirmed_at=now,
+            )
+            for user in users
+        )
+        custody = open_system_account(accounts.custody(NETWORK), ASSET, livemode=True)
+        move_many(
+            [
+                Move(f"deposit:{deposit.pk.hex}", custody, available, UNITS_EACH)
+                for deposit, (available, _) in zip(deposits, pairs, strict=True)
+            ]
+        )
+
+
+def _open_accounts(user_ids: list[int]) -> list[tuple[int, int]]:
+    """Available and held of each user, in that order."""
+    from django.db import connection
+
+    from engine.ledger import accounts
+
+    codes = [
+        code(user_id, NETWORK)
+        for user_id in user_ids
+        for code in (accounts.end_user_available, accounts.end_user_held)
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT ledger_open_account(code, %s, true, false, false)"
+            " FROM unnest(%s::text[]) WITH ORDINALITY AS t (code, place) ORDER BY place",
+            [ASSET, codes],
+        )
+        opened = [account for (account,) in cursor.fetchall()]
+    return list(zip(opened[::2], opened[1::2], strict=True))
 
 
 def _pattern(partner: Any) -> Any:
@@ -149,11 +205,11 @@ def _pattern(partner: Any) -> Any:
                 fee_schedule_id=partner.fee_schedule_id,
                 door=CONNECT.name,
                 external_ref="user-0",
-                asset=asset_named("USDT"),
+                asset=asset_named(ASSET),
                 units=100 * 10**6,
                 destination=DESTINATION,
-                to_network="ethereum",
-                reachable=("ethereum",),
+                to_network=NETWORK,
+                reachable=(NETWORK,),
                 digest=b"",
             )
         )[0]

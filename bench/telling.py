@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from bench.house import House
+    from engine.webhooks.services import Draft
 
 RECEIVER = Path(__file__).with_name("receiver.py")
 ENDPOINTS = 4
@@ -59,7 +60,7 @@ def tell(house: House, partner_id: UUID, messages: int) -> Sample:
     )
 
 
-def _drafts(partner_id: UUID, name: str, count: int) -> list[object]:
+def _drafts(partner_id: UUID, name: str, count: int) -> list[Draft]:
     from engine.webhooks.services import Draft
 
     return [

@@ -119,7 +119,7 @@ def test_where_a_key_is_honoured_the_document_says_so(document):
 
 def test_every_example_of_a_request_is_accepted(document, test_api):
     sent = [name.removesuffix(" request") for name in EXAMPLES if name.endswith(" request")]
-    assert len(sent) == 6
+    assert len(sent) == 7
 
     for name in sent:
         path, method, _ = operations(document)[name]
