@@ -180,7 +180,7 @@ def test_each_box_opens_its_own_doors(till, shop, boxes, allowed):
     made = shop.make()["id"]
     boxed = Shop(make_token(till.partner, livemode=till.livemode, **boxes))
     calls = {
-        "list": lambda: boxed.get(),
+        "list": boxed.get,
         "get": lambda: boxed.get(f"/api/payments/{made}"),
         "post": lambda: boxed.ask(amount="11.00"),
         "views": lambda: boxed.get("/api/views", type="payout"),
