@@ -1,6 +1,9 @@
 """What is found by name is there: tasks, doors, rails, invariants, schedules."""
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,3 +72,24 @@ def test_invariants_have_names_of_their_own():
 
     assert all(isinstance(one, Invariant) for one in listed)
     assert len({one.name for one in listed}) == len(listed) == 30
+
+
+def test_what_every_process_loads_leaves_out_what_only_a_few_need():
+    """Ten to forty megabytes each, in a web process or a worker that may never use them."""
+    program = (
+        "import sys, zopay_site.wsgi; from django.urls import get_resolver;"
+        " get_resolver().url_patterns; print(*sys.modules)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+
+    assert {"django", "engine.rails.addresses", "tracking.devnet"} <= set(loaded)
+    assert not {"eth_utils", "web3", "pydantic", "phonenumbers", "schwifty", "lxml"} & set(
+        loaded
+    )

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext
-from eth_utils.address import to_checksum_address
 
 from engine.common.units import format_units
+from engine.rails.checksums import checksummed
 from engine.rails.models import Token
 from engine.rails.networks import ASSETS, NATIVE_SCALE, NETWORKS
 from engine.rails.places import shorten
@@ -106,4 +106,4 @@ def _coins(wei: int) -> str:
 
 def _address(text: str) -> str:
     """With its checksum, as people compare it. A new contract has no recipient."""
-    return to_checksum_address(text) if text else ""
+    return checksummed(bytes.fromhex(text.removeprefix("0x"))) if text else ""

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 
 from base58 import b58decode, b58decode_check
 from bech32 import CHARSET, bech32_hrp_expand, bech32_polymod, convertbits
-from eth_utils.address import to_checksum_address
 from nacl.bindings import crypto_core_ed25519_is_valid_point
 
+from engine.rails.checksums import checksummed
 from engine.rails.errors import AddressInvalid, AssetNotOnNetwork, DestinationInvalid
 from engine.rails.networks import (
     NETWORKS,
@@ -176,7 +176,7 @@ def _read_evm(text: str) -> Address:
             "An EVM address is 0x and 40 hexadecimal digits.", reason="length_wrong"
         )
     digits = text[2:]
-    canonical = to_checksum_address(text.lower())
+    canonical = checksummed(bytes.fromhex(text[2:]))
     if digits not in {digits.lower(), digits.upper()} and text != canonical:
         raise _checksum_mismatch()
     if int(digits, 16) < _BURN_BELOW or text.lower() in _EVM_BURNS:

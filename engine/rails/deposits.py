@@ -22,11 +22,11 @@ from base58 import b58encode, b58encode_check
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
-from eth_utils.address import to_checksum_address
 from nacl.bindings import crypto_core_ed25519_is_valid_point
 
 from engine.common.errors import NotFound
 from engine.partners.models import EndUser
+from engine.rails.checksums import checksummed
 from engine.rails.connections import connected_networks
 from engine.rails.derivation import (
     PLACES,
@@ -214,7 +214,7 @@ def _address(network: Network, seed: str) -> str:
     digest = _digest(seed, 0)
     match network.family:
         case Family.EVM:
-            return to_checksum_address(digest[:20])
+            return checksummed(digest[:20])
         case Family.TRON:
             return b58encode_check(_TRON_VERSION + digest[:20]).decode("ascii")
         case Family.SOLANA:

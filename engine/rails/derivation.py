@@ -23,8 +23,8 @@ from Crypto.Hash import RIPEMD160
 from ecdsa import SECP256k1  # type: ignore[import-untyped]
 from ecdsa.ellipticcurve import INFINITY, PointJacobi  # type: ignore[import-untyped]
 from ecdsa.errors import MalformedPointError  # type: ignore[import-untyped]
-from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
+
+from engine.rails.checksums import checksummed, keccak
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -104,7 +104,7 @@ class PublicKey:
     def address(self) -> str:
         """The account-based chains' address of this key, with its EIP-55 checksum."""
         point = PointJacobi.from_bytes(SECP256k1.curve, self.point)
-        return to_checksum_address(keccak(point.to_bytes("raw"))[12:])
+        return checksummed(keccak(point.to_bytes("raw"))[12:])
 
 
 @lru_cache(maxsize=8)
