@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext, gettext_lazy
 
 from engine.payouts.float_quotes import gateway_fees
-from engine.payouts.rail_choice import can_pay_number
+from engine.payouts.rail_choice import payable_countries
 from engine.rails.errors import DestinationInvalid
 from engine.rails.operators import COUNTRY_CURRENCIES, GATEWAYS, read_number
 from engine.rails.places import place_of
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from engine.rails.operators import Msisdn
     from payments.models import Payment
 
-    Places = Mapping[str, tuple[str, ...]]
+    Places = Mapping[str, list[str]]
 
 CODE = "mobile_money"
 # Where people have accounts in it. MTN's sandbox speaks euros, and nobody lives there.
@@ -121,14 +121,12 @@ def _places(payment: Payment) -> Places:
     if currency not in CURRENCIES:
         return {}
     priced = {gateway for gateway, paid in gateway_fees() if paid == currency}
+    paid_there = [
+        country for country in COUNTRY_NAMES if currency in COUNTRY_CURRENCIES[country]
+    ]
     reached = {
-        gateway: tuple(
-            country
-            for country in COUNTRY_NAMES
-            if currency in COUNTRY_CURRENCIES[country]
-            and can_pay_number(
-                gateway, currency=currency, country=country, livemode=payment.livemode
-            )
+        gateway: payable_countries(
+            gateway, paid_there, currency=currency, livemode=payment.livemode
         )
         for gateway in sorted(priced.intersection(GATEWAYS.values()))
     }

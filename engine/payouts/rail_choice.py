@@ -12,7 +12,7 @@ from engine.rails.connections import connected_networks
 from engine.rails.models import BankAccount, MomoAccount
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from engine.payouts.models import Payout
 
@@ -50,17 +50,26 @@ def can_pay(network: str, *, livemode: bool) -> bool:
 
 
 def can_pay_number(gateway: str, *, currency: str, country: str, livemode: bool) -> bool:
-    """Whether anything of ours would pay a number of that country by that gateway.
+    """Whether anything of ours would pay a number of that country by that gateway."""
+    return bool(payable_countries(gateway, [country], currency=currency, livemode=livemode))
+
+
+def payable_countries(
+    gateway: str, countries: Iterable[str], *, currency: str, livemode: bool
+) -> list[str]:
+    """Those of `countries` whose numbers anything of ours would pay by that gateway.
 
     Where an account pays the currency by that gateway, accounts alone pay it: a country
     that has none is refused, and never paid by pretending.
     """
     if not livemode:
-        return True
-    countries = {
+        return list(countries)
+    reached = {
         place for network, paid, place in _accounts() if (network, paid) == (gateway, currency)
     }
-    return country in countries if countries else bool(settings.PAYOUT_RAIL)
+    if not reached and not settings.PAYOUT_RAIL:
+        return []
+    return [country for country in countries if country in reached or not reached]
 
 
 def _has_bank() -> bool:

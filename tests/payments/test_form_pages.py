@@ -625,6 +625,19 @@ def test_a_link_and_what_is_typed_are_never_logged(fill_in, caplog, settings):
         assert secret not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("currency", "path", "most"),
+    [("XAF", "", 8), ("XAF", "/mobile_money", 12), ("EUR", "/stablecoin", 9)],
+)
+def test_a_page_costs_a_few_queries(
+    fill_in, django_assert_max_num_queries, currency, path, most
+):
+    form = fill_in("50000" if currency == "XAF" else "100.00", currency)
+    form.get(path)
+    with django_assert_max_num_queries(most):
+        form.get(path)
+
+
 # --- Words -------------------------------------------------------------------------------
 
 
