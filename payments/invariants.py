@@ -144,7 +144,7 @@ INVARIANTS = (
                 'final_payment_never_changes', 'payment_terms_are_fixed',
                 'payment_is_never_deleted', 'payments_are_never_emptied',
                 'payment_payout_is_for_ever', 'payment_payouts_are_never_emptied',
-                'form_session_is_used_once'
+                'form_session_is_used_once', 'payment_follows_its_payout'
             ]) AS wanted(name)
             LEFT JOIN pg_trigger t ON t.tgname = wanted.name AND t.tgenabled = 'A'
             WHERE t.oid IS NULL

@@ -566,6 +566,36 @@ def test_a_final_payment_never_changes(live_till, change):
 
 
 @pytest.mark.parametrize(
+    ("status", "change"),
+    [
+        (None, "status = 'succeeded', finished_at = now()"),
+        (None, "status = 'failed', finished_at = now(), failure_code = 'expired'"),
+        (None, "payout_id = NULL"),
+        (None, "payout_id = gen_random_uuid()"),
+        ("failed", "status = 'succeeded', finished_at = now()"),
+    ],
+)
+def test_a_payment_does_not_run_ahead_of_its_payout(live_till, status, change):
+    payment = live_till.create()
+    pay(payment, WALLET)
+    if status == "failed":
+        fail(payment, "rail_rejected")
+
+    with pytest.raises(IntegrityError, match="follows its payout"):
+        said(f"UPDATE payments_payment SET {change} WHERE id = %s", payment.pk)
+
+
+def test_a_payment_that_nobody_paid_has_not_succeeded(live_till):
+    payment = live_till.create()
+
+    with pytest.raises(IntegrityError, match=r"follows its payout|succeeds_by_a_payout"):
+        said(
+            "UPDATE payments_payment SET status = 'succeeded', finished_at = now() WHERE id = %s",
+            payment.pk,
+        )
+
+
+@pytest.mark.parametrize(
     "statement",
     [
         "DELETE FROM payments_payment",
