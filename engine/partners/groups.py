@@ -21,9 +21,10 @@ OUR_APPS = ("engine.", "connect", "disbursements", "payments", "tracking")
 KEY_VERBS = (
     *("mint_apikey", "rotate_apikey", "revoke_apikey"),
     *("mint_signingkey", "revoke_signingkey"),
+    *("mint_token", "revoke_token"),
 )
 OPERATOR_VERBS = (
-    *("change_endpoint", "resend_message", "add_floatcredit"),
+    *("change_endpoint", "resend_message", "add_floatcredit", "expire_payment"),
     *("hand_over_bankfile", "add_bankstatement"),
     *("add_momoaccount", "change_momoaccount"),
 )

@@ -122,7 +122,9 @@ def test_the_groups_may_view_everything_of_ours_and_nothing_of_django_s(db):
         "rotate_apikey",
         "revoke_apikey",
         "mint_signingkey",
+        "mint_token",
         "revoke_signingkey",
+        "revoke_token",
     }
 
 
