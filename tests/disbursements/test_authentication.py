@@ -12,7 +12,7 @@ from disbursements.keys import revoke_signing_key
 from disbursements.models import SeenNonce, SigningKey
 from engine.payouts.models import Payout
 from tests.cast import footprint
-from tests.disbursements.merchant import BASE, NUMBER, QUOTE, Merchant
+from tests.disbursements.merchant import BASE, NUMBER, ORIGIN, QUOTE, Merchant
 
 EXECUTE = f"{BASE}/execute"
 
@@ -301,3 +301,37 @@ def test_connect_s_keys_do_not_open_this_door(acme, mint):
     assert answer.status_code == 401
     assert answer.json()["code"] == "AUTH_ERROR"
     assert Payout.objects.count() == 0
+
+
+def test_the_first_thing_that_is_wrong_is_told(merchant):
+    """Headers, key, time, signature, nonce, origin, body: the contract's order."""
+    path = f"{BASE}/quote"
+
+    def ask(wrong):
+        one = Merchant(
+            "zk_live_nobody" if "key" in wrong else merchant.key,
+            "wrong" if "signature" in wrong else merchant.secret,
+            origin="https://evil.example" if "origin" in wrong else ORIGIN,
+        )
+        headers = one.signed(
+            "POST", path, "", b"{", age=302 if "time" in wrong else 0, nonce="n" * 8
+        )
+        if "header" in wrong:
+            headers["x-zo-version"] = "2.0"
+        answer = merchant.send("POST", path, "", b"{", headers=headers)
+        return answer.status_code, answer.json()["message"]
+
+    wrong = ["header", "key", "time", "signature", "nonce", "origin", "body"]
+    assert ask([]) == (400, "The body is not JSON: see line 1, column 2.")
+    told = [ask(wrong[place:]) for place in range(5)]
+    SeenNonce.objects.all().delete()
+    told.append(ask(wrong[5:]))
+
+    assert told == [
+        (401, "Missing or malformed header x-zo-version"),
+        (401, "Merchant not found"),
+        (401, "Request too old"),
+        (401, "Invalid signature"),
+        (401, "Nonce already used"),
+        (403, "This origin is not one of the key's"),
+    ]

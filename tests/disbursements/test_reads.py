@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.db import connection
 
 from disbursements.door import describe
 from engine.payouts import services
@@ -147,6 +148,29 @@ def test_the_count_is_bounded_and_a_page_still_says_whether_there_is_more(
 
     assert (page["total"], page["hasMore"]) == (2, True)
     assert listed(merchant, offset=2, limit=2)["hasMore"] is False
+
+
+@pytest.mark.parametrize(
+    "query", [{}, {"status": "FAILED"}, {"gateway": "MTN_MOMO"}, {"startDate": "2026-01-01"}]
+)
+def test_a_page_and_its_count_are_read_by_an_index(merchant, three, query):
+    plans = []
+
+    def explain(execute, sql, params, many, context):
+        if "payouts_payout p" in sql:
+            with connection.cursor() as cursor:
+                cursor.cursor.execute("SET LOCAL enable_seqscan = off")
+                cursor.cursor.execute(f"EXPLAIN {sql}", params)
+                plans.append("\n".join(row[0] for row in cursor.cursor.fetchall()))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        listed(merchant, **query)
+
+    page, count = plans
+    assert "payout_of_float" in page
+    assert "payout_of_float" in count
+    assert "Limit" in count
 
 
 @pytest.mark.parametrize(
