@@ -1,6 +1,7 @@
 """What a recipient reads whom an operator or a bank pays, and what no stranger ever does."""
 
 import html
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
