@@ -160,7 +160,7 @@ PAYOUT_RAILS = {
     "bank": "engine.rails.bank.rail.BankRail",
 }
 # What doors give each partner of the demo.
-DEMO_PARTS = ["disbursements.demo.equip"]
+DEMO_PARTS = ["disbursements.demo.equip", "payments.demo.equip"]
 LEDGER_INVARIANTS = [
     "engine.ledger.invariants.INVARIANTS",
     "engine.payouts.invariants.INVARIANTS",

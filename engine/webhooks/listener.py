@@ -91,10 +91,12 @@ def look_at(
     """Check every signature that `dialect` promises. Header names are in lower case."""
     if dialect == "x_zo":
         return [_look_at_x_zo(headers, body, keys, now)]
-    findings = [_look_at_standard(headers, body, keys)]
-    if dialect == "signature":
-        findings.append(_look_at_token(headers, body, keys))
-    return findings
+    if dialect == "standard":
+        return [_look_at_standard(headers, body, keys)]
+    # Without an endpoint of the partner's there is no secret, and the token signs alone.
+    is_doubly_signed = "webhook-signature" in headers
+    standard = [_look_at_standard(headers, body, keys)] if is_doubly_signed else []
+    return [*standard, _look_at_token(headers, body, keys)]
 
 
 def _look_at_standard(headers: Mapping[str, str], body: bytes, keys: Keys) -> Finding:

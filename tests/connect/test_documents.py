@@ -11,6 +11,7 @@ from django.contrib.staticfiles import finders
 
 import connect
 import engine
+import payments
 from connect.pages import error_tables
 from engine.common.errors import Conflict, RequestRefused, Unprocessable
 from engine.payouts.failures import FAILURES
@@ -21,15 +22,15 @@ ABSTRACT = {RequestRefused, Conflict, Unprocessable}
 
 def refusals():
     """Every refusal there is, in every module of the house."""
-    for package in (connect, engine):
+    for package in (connect, engine, payments):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if module.name.rpartition(".")[2] in {"errors", "services", "api"}:
+            if module.name.rpartition(".")[2] in {"errors", "services", "api", "redirects"}:
                 importlib.import_module(module.name)
     found, waiting = set(), [RequestRefused]
     while waiting:
         refusal = waiting.pop()
         waiting += refusal.__subclasses__()
-        if refusal.__module__.startswith(("engine", "connect")):
+        if refusal.__module__.startswith(("engine", "connect", "payments")):
             found.add(refusal)
     return found - ABSTRACT
 
