@@ -4,12 +4,16 @@ import hashlib
 import json
 from uuid import uuid4
 
+from django.db import connection, transaction
 from django.utils import timezone
 
 from engine.common.secrets import seal
+from engine.ledger.services import balance_of, balances
+from engine.payouts import services
 from engine.payouts.floats import credit_float, read_float
 from engine.payouts.models import AssetPrice, GatewayFee
 from engine.payouts.pricing import forget_prices
+from engine.payouts.states import Status
 from payments.models import Payment, Token
 from payments.payees import Payee
 from payments.services import Creation, create_payment, submit
@@ -109,3 +113,28 @@ def fill(payment, payee, *, method="any", **details):
 def pay(payment, payee):
     """Fill in and submit; the payment with its payout under way."""
     return submit(fill(payment, payee).code, payment.pk)
+
+
+def again(payment):
+    return Payment.objects.get(pk=payment.pk)
+
+
+def available(payment):
+    return balance_of(account_id=payment.available_account_id)
+
+
+def in_books(code, asset, livemode):
+    return balances(codes=[code], asset=asset, livemode=livemode).get(code, 0)
+
+
+def said(statement, *parameters):
+    """Say it to PostgreSQL, past all code."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+
+
+def fail(payment, code):
+    """The payout fails before anything was sent, for that reason."""
+    assert services.advance(
+        Status.FAILED, [services.Step(again(payment).payout_id, failure_code=code)]
+    )
