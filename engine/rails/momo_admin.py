@@ -26,7 +26,6 @@ from unfold.enums import ActionVariant
 from engine.common.asking import AskingAdmin
 from engine.common.ids import parse_public_id, public_id
 from engine.common.reading import ReadOnly, ReadOnlyAdmin
-from engine.common.units import format_units
 from engine.rails.models import MomoAccount, MomoCredentials, MomoSend, OperatorHealth
 from engine.rails.momo.accounts import (
     AccountInvalid,
@@ -35,7 +34,7 @@ from engine.rails.momo.accounts import (
     set_credentials,
 )
 from engine.rails.momo_forms import SECRETS, ConnectForm, KeysForm, ReasonForm
-from engine.rails.operators import CURRENCIES
+from engine.rails.momo_words import amount, breaker_state, health_of, latency, success_rate
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -46,45 +45,6 @@ if TYPE_CHECKING:
 RECENT = timedelta(days=1)
 NO_KEYS = "no keys"
 STATES = {"pays": "success", "down": "danger", "switched off": "warning", NO_KEYS: "warning"}
-
-
-def amount(units: int | None, currency: str) -> str:
-    """Units as people read them."""
-    if units is None:
-        return "not told yet"
-    return f"{format_units(units, scale=CURRENCIES[currency])} {currency}"
-
-
-def health_of(account: MomoAccount) -> OperatorHealth | None:
-    """How the account's operator does; None before the first call."""
-    return OperatorHealth.objects.filter(
-        network=account.network, country=account.country
-    ).first()
-
-
-def success_rate(health: OperatorHealth) -> str:
-    """Of the calls since `health.since`, how many went well."""
-    if not health.asked:
-        return f"no call since {health.since:%H:%M:%S}"
-    good = health.asked - health.failed
-    return f"{100 * good // health.asked} % of {health.asked} since {health.since:%H:%M:%S}"
-
-
-def latency(health: OperatorHealth) -> str:
-    """How long an answer took, on average over the same calls."""
-    if not health.answered:
-        return "no answer yet"
-    return f"{1000 * health.answer_seconds / health.answered:.0f} ms on average"
-
-
-def breaker_state(health: OperatorHealth | None) -> str:
-    """Whether new payouts go out to this operator, and since when not."""
-    if health is None or health.down_at is None or health.try_at is None:
-        return "closed: payouts go out"
-    return (
-        f"open since {health.down_at:%H:%M:%S}: payouts wait as operator_down; a few are"
-        f" tried at {health.try_at:%H:%M:%S}"
-    )
 
 
 class CredentialsInline(ReadOnly, TabularInline):  # type: ignore[misc]
@@ -108,12 +68,15 @@ class MomoAccountAdmin(ReadOnly, AskingAdmin):
     inlines = (CredentialsInline,)
     fields = (
         ("name", "standing"),
-        ("network", "country", "currency", "mode"),
+        ("network", "country"),
+        ("currency", "mode"),
         ("balance", "balance_at"),
         ("rate", "answers"),
         ("breaker", "why"),
-        ("under_way", "needs_person", "callbacks"),
-        ("callback_url", "payee_note"),
+        ("under_way", "needs_person"),
+        "callbacks",
+        "callback_url",
+        "payee_note",
         "sends",
         "created_at",
     )
