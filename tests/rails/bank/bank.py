@@ -23,6 +23,8 @@ NAMES = {"": "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"}
 STRICT = ParserConfig(fail_on_unknown_properties=True, fail_on_converter_warnings=True)
 # Until version 7 the state of an entry was a bare word.
 PLAIN_STATES_UNTIL = 7
+# In version 4 a transfer repeats its entry's amount and direction.
+SAYS_TWICE = "04"
 
 
 def document(kind, body):
@@ -93,6 +95,10 @@ def statement(*entries, kind="camt.053.001.08", account=OURS, message_id=None):
     }[kind.split(".")[1]]
     if int(kind[-2:]) > PLAIN_STATES_UNTIL:
         entries = [one | {"Sts": {"Cd": one["Sts"]}} for one in entries]
+    if kind[-2:] == SAYS_TWICE:
+        for one in entries:
+            for detail in one["NtryDtls"][0]["TxDtls"]:
+                detail |= {"Amt": one["Amt"], "CdtDbtInd": one["CdtDbtInd"]}
     part = {
         "Id": "1",
         "CreDtTm": NOW,
