@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Sum
 from django.http import HttpResponseRedirect
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
@@ -65,10 +66,10 @@ class CreditForm(forms.Form):
 
 @admin.register(models.PartnerFloat)
 class PartnerFloatAdmin(ReadOnlyAdmin):
-    list_display = ("partner", "mode", "currency", "available", "held")
+    list_display = ("partner", "mode", "currency", "available", "held", "set_aside")
     list_filter = ("currency", "livemode", "partner")
     list_select_related = ("partner",)
-    fields = (("partner", "mode"), "currency", ("available", "held"))
+    fields = (("partner", "mode"), "currency", ("available", "held"), "set_aside")
 
     @admin.display(description="mode")
     def mode(self, kept: models.PartnerFloat) -> str:
@@ -81,6 +82,12 @@ class PartnerFloatAdmin(ReadOnlyAdmin):
     @admin.display(description="held by payouts")
     def held(self, kept: models.PartnerFloat) -> str:
         return _amount(_balance(kept.held_account_id), kept.currency)
+
+    @admin.display(description="set aside by batches")
+    def set_aside(self, kept: models.PartnerFloat) -> str:
+        reserves = Account.objects.filter(pk__in=kept.reserves.values("account_id"))
+        units = reserves.aggregate(units=Sum("balance"))["units"] or 0
+        return _amount(int(units), kept.currency)
 
 
 def _balance(account_id: int) -> int:

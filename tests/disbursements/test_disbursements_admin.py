@@ -154,6 +154,9 @@ def test_a_batch_shows_its_progress_and_its_bad_rows(staff, merchant, finish, mo
         return page
 
     look()
+    floats = client.get("/admin/payouts/partnerfloat/").text
+    assert "99592 XAF" in floats
+    assert "408 XAF" in floats
     batches._pay_some(batch.pk)
     page = look()
     assert 'max="4" value="2">' in client.get(BATCHES).text

@@ -12,6 +12,7 @@ from engine.rails.momo.client import forget_tokens
 from engine.rails.mtn_simulator.behaviour import Behaviour
 from engine.rails.mtn_simulator.server import Server
 from tests.cast import drain_once
+from tests.disbursements.merchant import NUMBER
 from tests.rails.momo.play import connect
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -74,6 +75,44 @@ def test_while_the_operator_is_down_a_payout_waits_and_then_goes_by_itself(merch
 
     assert (waiting["status"], waiting["error"]["code"]) == ("PENDING", "OPERATOR_DOWN")
     assert (done["status"], done["error"]) == ("SUCCESS", None)
+
+
+def test_an_operator_that_goes_down_and_comes_back_pays_everybody_once(
+    merchant, mtn, left, settings
+):
+    """By our own calls alone: nobody says that it is down, and nobody that it is up."""
+    settings.RESUBMIT_SECONDS = 0
+    mtn.state.behaviour.is_down = True
+    first = [merchant.pay(amount="100", msisdn=f"+2376701{n:05}") for n in range(20)]
+    drain_once()
+    late = merchant.pay(amount="100")
+    drain_once()
+
+    told = merchant.get("/recipients/lookup", msisdn=NUMBER, gateway="MTN_MOMO").json()
+    assert told["operatorStatus"] == "DOWN"
+    waiting = merchant.get(f"/{late['payout_id']}").json()["payout"]
+    assert (waiting["status"], waiting["error"]["code"]) == ("PENDING", "OPERATOR_DOWN")
+    assert merchant.get("", status="FAILED").json()["total"] == 0
+    assert mtn.state.ledger() == []
+
+    mtn.state.behaviour.is_down = False
+    # Who was given no token asks for none for a second.
+    forget_tokens()
+    for _ in range(12):
+        # Half a minute passes, and another turn.
+        OperatorHealth.objects.filter(down_at__isnull=False).update(
+            try_at="2000-01-01T00:00:00Z"
+        )
+        MomoSend.objects.filter(finished_at__isnull=True).update(ask_at="2000-01-01T00:00:00Z")
+        drain_once()
+
+    assert OperatorHealth.objects.get().down_at is None
+    assert merchant.get("", status="SUCCESS").json()["total"] == len(first) + 1
+    assert set(mtn.state.posts.values()) == {1}
+    assert len(mtn.state.ledger()) == len(first) + 1
+    told = merchant.get("/recipients/lookup", msisdn=NUMBER, gateway="MTN_MOMO").json()
+    assert told["operatorStatus"] == "UP"
+    assert left() == 100_000 - 21 * 102
 
 
 def test_a_callback_is_a_hint_and_a_forged_one_is_nothing(merchant, mtn, client):
