@@ -14,6 +14,7 @@ from engine.rails.bank.looks import SILENT
 from engine.rails.bank.statements import read_bank_file
 from engine.rails.base import Outcome
 from engine.rails.models import BankAccount, BankStatement, BankTransfer
+from tests.meeting import Session, wait_until_somebody_waits_for_me
 from tests.rails.bank.bank import (
     back,
     document,
