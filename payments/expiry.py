@@ -41,7 +41,7 @@ def expire_now(payment_id: UUID) -> bool:
 
     Nor in a house that was restored: its money may be out, and only the journal knows.
     """
-    if fence.is_up():
+    if fence.may_have_forgotten():
         return False
     with transaction.atomic():
         payment = _lock(payment_id)
@@ -55,7 +55,7 @@ def expire_due() -> int:
     as it is for a person to see in the log. None in a house that was restored, until it
     is reconciled.
     """
-    if not fence.check(sends=False):
+    if fence.may_have_forgotten():
         return 0
     began, expired = monotonic(), 0
     broken: list[UUID] = []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Max
 from django.db.models.functions import Now
 
 from engine.common.ids import new_id, public_id
@@ -84,7 +85,7 @@ def create_payment(wish: Creation) -> tuple[Payment, bool]:
     known = asked_before(wish)
     if known is not None:
         return known, False
-    if fence.is_up():
+    if fence.may_have_forgotten():
         # It may have been made, and forgotten with the rest; reconcile will bring it back.
         raise PayoutsFrozen
     if not _is_kept(wish.currency):
@@ -231,7 +232,8 @@ def _pay(payment: Payment, session: FormSession) -> None:
     session.save(update_fields=["used_at"])
     PaymentPayout.objects.create(
         payment=payment,
-        number=payment.payouts.count() + 1,
+        # Not their count: a restore brings back only what was sent, under its old number.
+        number=(payment.payouts.aggregate(last=Max("number"))["last"] or 0) + 1,
         payout_id=quote.payout_id,
         session=session,
     )

@@ -6,6 +6,7 @@ line: under its old names, with the partner's money set aside and changed as it 
 
 import contextlib
 import json
+from datetime import timedelta
 from io import StringIO
 
 import pytest
@@ -13,9 +14,10 @@ from django.core.management import call_command
 
 from engine.ledger.checks import check, listed_invariants
 from engine.ledger.services import balances
-from engine.payouts import fence, journal
+from engine.payouts import fence, journal, services
 from engine.payouts.errors import PayoutsFrozen
-from engine.payouts.models import Break, Conversion
+from engine.payouts.models import Break, Conversion, Fence
+from engine.payouts.states import Status
 from engine.rails.base import Outcome, Sighting, rail_named
 from payments.door import describe
 from payments.models import FormSession, Payment, PaymentPayout, Token
@@ -90,9 +92,12 @@ def test_payments_made_and_paid_after_the_dump_come_back_and_are_paid_once(backu
     assert len(sent) == 3
 
     backup.restore()
+    # Nobody has looked yet but she who is asked.
+    with pytest.raises(PayoutsFrozen):
+        create_payment(wish)
+    assert Fence.objects.get().is_up
     drain_once()
     assert Payment.objects.count() == 1
-    assert fence.is_up()
     with pytest.raises(PayoutsFrozen):
         create_payment(wish)
 
@@ -128,9 +133,13 @@ def test_a_payment_that_the_dump_knows_is_paid_from_what_it_holds(till, tmp_path
 
     backup.restore()
     # Nothing that happens before the journals are read gives away what is out.
-    drain_once()
-    assert expire_due() == 0
     assert not expire_now(payment.pk)
+    soon = payment.created_at + timedelta(microseconds=1)
+    Payment.objects.filter(pk=payment.pk).update(expires_at=soon)
+    Fence.objects.all().delete()
+    assert expire_due() == 0
+    assert Fence.objects.get().is_up
+    assert set(Payment.objects.values_list("status", flat=True)) == {"pending"}
     told = reconcile()
     assert (told["clean"], told["recreated"]) == (True, 2)
     lower_the_fence()
@@ -258,6 +267,43 @@ def test_a_token_that_the_dump_does_not_know_is_replaced_by_the_newest(backup, t
 
     assert reconcile()["recreated"] == 1
     assert Payment.objects.get(pk=payment.pk).token_id == till.token.pk
+
+
+def test_a_payout_that_was_never_sent_leaves_a_gap_that_the_next_one_steps_over(
+    backup, till, dead
+):
+    payment = till.create()
+    never_sent = pay(payment, OTHER_WALLET).payout_id
+    services.advance(
+        Status.FAILED, [services.Step(never_sent, failure_code="destination_rejected")]
+    )
+    pay(payment, WALLET)
+    drain_once()
+    backup.restore()
+    dead[WALLET.destination] = "destination_rejected"
+    drain_once()
+    assert reconcile()["clean"]
+    lower_the_fence()
+
+    pay(payment, OTHER_WALLET)
+
+    assert list(
+        PaymentPayout.objects.filter(payment=payment).values_list("number", flat=True)
+    ) == [2, 3]
+    assert true_books() == []
+
+
+def test_who_may_not_read_the_journals_goes_by_what_workers_found(live_till, monkeypatch):
+    def refuse(home):
+        raise PermissionError(home)
+
+    monkeypatch.setattr(journal, "folders", refuse)
+
+    assert create_payment(live_till.wish(key="k-1"))[1]
+    fence.put_up("a test")
+    with pytest.raises(PayoutsFrozen):
+        create_payment(live_till.wish(key="k-2"))
+    assert not create_payment(live_till.wish(key="k-1"))[1]
 
 
 def test_two_payouts_of_one_payment_come_back_one_after_the_other(backup, till, dead):
