@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import history, house, limits, machine, report, settling, telling
+from bench import history, house, limits, machine, peers, report, settling, telling
 from bench.goals import GROWTH
 from bench.rows import BATCH, Asking
 from bench.samples import Row, Sample, measure
@@ -64,9 +64,7 @@ def main(arguments: list[str]) -> int:
         bench.rounds()
         bench.age(ages)
         if options.peers:
-            from bench.peers import measure_peers
-
-            measure_peers(rows, seconds=size.seconds, rounds=size.rounds)
+            peers.measure_peers(opened, rows, seconds=size.seconds, rounds=size.rounds)
     told = report.tell(
         rows,
         {

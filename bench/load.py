@@ -158,12 +158,18 @@ def is_whole(answer: bytes) -> bool:
 
 
 def request(
-    method: str, path: str, *, key: str = "", body: bytes = b"", headers: str = ""
+    method: str,
+    path: str,
+    *,
+    key: str = "",
+    body: bytes = b"",
+    kind: str = "application/json",
+    headers: str = "",
 ) -> bytes:
-    """One HTTP/1.1 request, written down once; `key` is an API key."""
+    """One HTTP/1.1 request, written down once; `key` is an API key, `kind` the body's."""
     lines = [f"{method} {path} HTTP/1.1", f"Host: {LOOPBACK}"]
     lines += [f"Authorization: Bearer {key}"] if key else []
     lines += [headers] if headers else []
     if body:
-        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        lines += [f"Content-Type: {kind}", f"Content-Length: {len(body)}"]
     return "\r\n".join([*lines, "", ""]).encode() + body
