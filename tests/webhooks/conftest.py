@@ -10,10 +10,12 @@ from django.contrib.auth.models import Group, User
 from django.db import connection, connections
 from django.test import Client
 
+from engine.common.secrets import seal
 from engine.webhooks import sending, services
 from engine.webhooks.models import Delivery, Endpoint
 
 BODY = b'{"type":"payout.delivered","data":{"note":"<script>"}}'
+TOKEN = "tk_test_" + "7" * 42
 
 
 class Receiver:
@@ -153,6 +155,22 @@ def owe(acme):
             for number in range(count)
         ]
         return services.owe_messages(drafts)
+
+    return make
+
+
+def sealed(text=TOKEN):
+    return seal(services.TOKEN_PURPOSE, text.encode())
+
+
+@pytest.fixture
+def tell(owe):
+    """Owe messages of payments to a URL of their own; '' is to whoever listens."""
+
+    def make(url="", count=1, **changes):
+        return owe(
+            count, **{"dialect": "signature", "url": url, "sealed_token": sealed()} | changes
+        )
 
     return make
 

@@ -1,41 +1,16 @@
 """A message with a URL of its own goes there, whoever else listens, and delays nobody."""
 
 import hmac
-from time import monotonic, sleep
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from engine.common.secrets import seal
 from engine.webhooks import outcomes, sending, services
 from engine.webhooks.models import Attempt, Delivery, Endpoint, Message
-from engine.webhooks.reads import Outbox
-from tests.meeting import Session
-from tests.webhooks.conftest import pass_time
+from tests.webhooks.conftest import TOKEN, pass_time, sealed
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-TOKEN = "tk_test_" + "7" * 42
-SECONDS_MAX = 5.0
-
-
-def sealed(text=TOKEN):
-    return seal(services.TOKEN_PURPOSE, text.encode())
-
-
-@pytest.fixture
-def tell(owe):
-    """Owe messages of payments to a URL; '' is to whoever listens."""
-
-    def make(url="", count=1, **changes):
-        return owe(
-            count, **{"dialect": "signature", "url": url, "sealed_token": sealed()} | changes
-        )
-
-    return make
 
 
 def signature(body, token=TOKEN):
@@ -44,13 +19,6 @@ def signature(body, token=TOKEN):
 
 def states():
     return sorted(Delivery.objects.values_list("state", flat=True))
-
-
-def wait_for(condition):
-    began = monotonic()
-    while not condition():
-        assert monotonic() - began < SECONDS_MAX, "it did not come in time"
-        sleep(0.01)
 
 
 # --- Where it goes, and how it is signed -----------------------------------------
@@ -274,150 +242,3 @@ def test_a_message_without_a_url_is_sent_again_past_the_queue_of_the_others(
     tell(own.url)
     (message,) = tell()
     assert services.resend([message]) == 1
-
-
-# --- One row, whatever comes -----------------------------------------------------
-
-
-def test_any_number_of_urls_make_one_row_for_each_partner_and_mode(tell, acme, other):
-    for partner in (acme, other):
-        for livemode in (True, False):
-            tell("https://hooks.example.com/0", partner_id=partner.pk, livemode=livemode)
-    for number in range(100):
-        tell(f"https://hooks-{number}.example.com/{number}")
-
-    assert Endpoint.objects.count() == 4
-    assert Delivery.objects.count() == 104
-
-
-def test_the_row_is_no_endpoint_of_the_partner_s(tell, acme, monkeypatch):
-    tell("https://hooks.example.com/0")
-    monkeypatch.setattr(services, "ENDPOINTS_MAX", 1)
-    outbox = Outbox(partner_id=acme.pk, livemode=True, dialect="signature")
-
-    assert outbox.endpoints(limit=10) == []
-    endpoint, _ = services.create_endpoint(
-        partner_id=acme.pk, livemode=True, url="https://hooks.example.com/", dialect="signature"
-    )
-    assert outbox.endpoints(limit=10) == [endpoint]
-
-
-def test_two_who_owe_the_first_at_once_make_one_row(tell, acme):
-    for _ in range(3):
-        sessions = [
-            Session(lambda n=number: tell(f"https://h{n}.example.com/")) for number in range(8)
-        ]
-        for session in sessions:
-            session.wait()
-        assert Endpoint.objects.filter(partner=acme, url="").count() == 1
-        assert Delivery.objects.count() == 8
-        Attempt.objects.all().delete()
-        Delivery.objects.all().delete()
-        Endpoint.objects.all().delete()
-
-
-# --- One slow URL delays nobody --------------------------------------------------
-
-
-@pytest.fixture
-def worker():
-    """Delivers until the end of the test, as beat would have it."""
-    made = []
-
-    def look():
-        if not made or not made[-1].thread.is_alive():
-            made.append(Session(sending.deliver))
-
-    yield look
-    for session in made:
-        session.thread.join(timeout=60)
-
-
-def test_a_slow_url_delays_no_other_of_the_same_partner_s(new_receiver, tell, worker):
-    slow, quick = new_receiver(), new_receiver()
-    slow.seconds = 2.5
-    tell(slow.url, 6)
-    worker()
-    wait_for(lambda: slow.at_once == 2)
-
-    for number in range(5):
-        began = monotonic()
-        tell(f"{quick.url}/{number}")
-        wait_for(lambda n=number: worker() or len(quick.requests) == n + 1)
-        assert monotonic() - began < 2.0
-    assert slow.most_at_once == 2
-
-
-def test_a_slow_host_leaves_room_to_others_however_many_urls_it_has(new_receiver, tell, worker):
-    slow, quick = new_receiver(), new_receiver()
-    slow.seconds = 2.5
-    for number in range(6):
-        tell(f"{slow.url}/{number}")
-    worker()
-    wait_for(lambda: slow.at_once == 3)
-
-    began = monotonic()
-    tell(quick.url)
-    wait_for(lambda: worker() or len(quick.requests) == 1)
-
-    assert monotonic() - began < 2.0
-    assert slow.most_at_once == 3
-
-
-def test_a_partner_with_slow_urls_only_starves_no_other(new_receiver, tell, other, worker):
-    slow, quick = [new_receiver() for _ in range(6)], new_receiver()
-    for number, receiver in enumerate(slow):
-        receiver.seconds = 2.5
-        tell(f"{receiver.url}/{number}", 2)
-    worker()
-    wait_for(lambda: sum(receiver.at_once for receiver in slow) == 4)
-
-    for number in range(5):
-        began = monotonic()
-        tell(f"{quick.url}/{number}", partner_id=other.pk)
-        wait_for(lambda n=number: worker() or len(quick.requests) == n + 1)
-        assert monotonic() - began < 2.0
-    assert sum(receiver.most_at_once for receiver in slow) == 4
-
-
-def test_two_workers_keep_the_bounds_together(new_receiver, tell):
-    slow = new_receiver()
-    slow.seconds = 0.3
-    tell(slow.url, 8)
-    for session in [Session(sending.deliver) for _ in range(3)]:
-        session.thread.join(timeout=60)
-
-    assert len(slow.requests) == 8
-    assert slow.most_at_once == 2
-    assert states() == ["delivered"] * 8
-
-
-def test_a_killed_worker_s_messages_go_out_when_its_leases_are_over(receiver, tell):
-    tell(receiver.url, 4)
-    turns = sending._lease_endpoints(1)
-    assert len(sending._own_calls(turns[0])) == 2
-    sending.deliver()
-    assert receiver.requests == []
-
-    pass_time(minutes=1)
-    sending.deliver()
-
-    assert len(receiver.requests) == 4
-    assert len({delivery.tries for delivery in Delivery.objects.all()}) == 1
-
-
-def test_a_long_queue_of_a_slow_host_is_passed_over_in_one_statement(receiver, tell):
-    tell("https://slow.example.com/hook", 2000)
-    tell(receiver.url)
-    hung = sending._lease_endpoints(1)
-    assert len(sending._own_calls(hung[0])) == 2
-    Endpoint.objects.update(leased_until=None)
-
-    with CaptureQueriesContext(
-        connection,
-    ) as caught:
-        (turn,) = sending._lease_endpoints(1)
-        calls = sending._own_calls(turn)
-
-    assert [call.args[1].url for call in calls] == [receiver.url]
-    assert len(caught.captured_queries) <= 8
