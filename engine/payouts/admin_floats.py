@@ -99,14 +99,18 @@ class FloatCreditAdmin(AskingAdmin, ReadOnlyAdmin):
     """Credits are for ever; the one way to make one is to say what was seen and why."""
 
     actions_list = ("credit",)
-    list_display = ("reference", "float", "amount", "reason", "by", "created_at")
+    list_display = ("reference", "partner", "amount", "reason", "by", "created_at")
     list_filter = ("float__currency", "float__partner")
     list_select_related = ("float__partner",)
     search_fields = ("reference",)
-    fields = ("reference", "float", "amount", "reason", ("by", "created_at"))
+    fields = ("reference", "partner", "amount", "reason", ("by", "created_at"))
 
     def has_credit_permission(self, request: HttpRequest, _credit: Any = None) -> bool:
         return request.user.has_perm("payouts.add_floatcredit")
+
+    @admin.display(description="partner")
+    def partner(self, credit: models.FloatCredit) -> Partner:
+        return credit.float.partner
 
     @admin.display(description="amount")
     def amount(self, credit: models.FloatCredit) -> str:
