@@ -1,13 +1,20 @@
 """Who fills in the hosted form, and with what."""
 
+import re
 from contextlib import contextmanager
+from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
-from engine.payouts.models import AssetPrice, GatewayFee
+from engine.payouts import services
+from engine.payouts.models import AssetPrice, GatewayFee, Payout
+from engine.payouts.states import Status
 from payments import access
+from payments.models import Payment
+from tests.cast import count, footprint
 from tests.payments.till import Till
 
 IBAN = "DE89 3704 0044 0532 0130 00"
@@ -47,6 +54,43 @@ def seeds_restored():
         model.objects.exclude(pk__in=[row.pk for row in rows]).delete()
         for row in rows:
             row.save()
+
+
+def written():
+    """Everything that a careless page could write."""
+    return footprint() | {
+        table: count(table)
+        for table in ("payouts_quote", "payments_formsession", "payments_paymentpayout")
+    }
+
+
+def policy(response):
+    parts = (part.split() for part in response["Content-Security-Policy"].split(";"))
+    return {name: sources for name, *sources in parts}
+
+
+def text_of(html):
+    """What a reader reads: no tags, single spaces."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+def end(payment, status, failure_code=""):
+    """Let the payment's payout end as its rail would find it."""
+    payment.refresh_from_db()
+    step = {"network": Payout.objects.get(pk=payment.payout_id).to_network, "reference": "r"}
+    services.advance(Status.SENDING, [services.Step(payment.payout_id)])
+    services.advance(Status.BROADCAST, [services.Step(payment.payout_id, **step)])
+    services.advance(
+        status, [services.Step(payment.payout_id, failure_code=failure_code, **step)]
+    )
+    payment.refresh_from_db()
+
+
+def run_out(payment):
+    """Let the payment's time be over."""
+    Payment.objects.filter(pk=payment.pk).update(
+        expires_at=payment.created_at + timedelta(microseconds=1)
+    )
 
 
 class Form:
