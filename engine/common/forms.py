@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
+from rest_framework.exceptions import ValidationError
 from rest_framework.views import APIView
 
 from engine.common.errors import InvalidInput
@@ -18,9 +20,7 @@ class FormView(APIView):
 
     def read(self, form: type[Serializer[Any]]) -> dict[str, Any]:
         """The body, as `form` reads it. Raises DRF's ValidationError."""
-        serializer = form(data=self.request.data)
-        serializer.is_valid(raise_exception=True)
-        body: dict[str, Any] = serializer.validated_data
+        body: dict[str, Any] = _reader(form).run_validation(self.request.data)
         return body
 
     def query(self, form: type[Serializer[Any]]) -> dict[str, Any]:
@@ -29,11 +29,20 @@ class FormView(APIView):
         twice = sorted(name for name, values in given.lists() if len(values) > 1)
         if twice:
             raise InvalidInput(f"The query names {twice[0]} more than once.")
-        serializer = form(data=given.dict())
-        if not serializer.is_valid():
+        try:
+            query: dict[str, Any] = _reader(form).run_validation(given.dict())
+        except ValidationError as error:
             raise InvalidInput(
                 "Some query parameters are not valid; `errors` says which.",
-                errors=query_errors(serializer.errors),
-            )
-        query: dict[str, Any] = serializer.validated_data
+                # A form refuses member by member.
+                errors=query_errors(cast("dict[str, Any]", error.detail)),
+            ) from None
         return query
+
+
+@cache
+def _reader(form: type[Serializer[Any]]) -> Serializer[Any]:
+    """The one instance of a form. Making another copies all of its fields, a fifth of what
+    an execute costs in Python; reading with it leaves nothing behind in it.
+    """
+    return form()

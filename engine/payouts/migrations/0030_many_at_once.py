@@ -11,5 +11,5 @@ class Migration(migrations.Migration):
     dependencies = [("payouts", "0020_bank_fees")]
     operations = [
         migrations.RunSQL((SQL / name).read_text(), migrations.RunSQL.noop)
-        for name in ("execute.sql", "execute_many.sql")
+        for name in ("execute.sql", "execute_many.sql", "guards.sql")
     ]
