@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.payouts.models import Payout
+from engine.payouts.states import Status
 from payments.models import FormSession
 from tests.browser import axe
 from tests.browser.checkin import Walk, fits, too_small
@@ -14,8 +15,10 @@ from tests.payments.form_cast import (  # noqa: F401 - fixtures
     BANK,
     IBAN,
     MOBILE,
+    end,
     nobody_has_opened_it_yet,
     owe,
+    run_out,
 )
 
 WAYS = {
@@ -272,6 +275,41 @@ def test_the_browser_goes_back_to_the_payer_s_site_and_nowhere_else(open_page, o
     assert page.url == f"https://shop.example.com/back?order=7&payment_id={payment.public_id}"
     assert page.title() == "Thank you"
     assert page.evaluate("document.referrer") == ""
+
+
+def test_one_link_leads_through_a_failure_to_the_end(walk, settings, live_server):
+    settings.ZOPAY_PUBLIC_URL = live_server.url
+    way = walk("mobile_money", name="mended", path="/mobile_money").fill(MOBILE).go_on().agree()
+    page = way.page
+    end(way.payment, Status.FAILED, "payee_not_found")
+    page.get_by_role("link", name="Correct the details").click()
+    page.wait_for_url("**/checkin/**")
+    way.shoot("failed")
+    assert page.url == way.link.removesuffix("/mobile_money")
+    assert "This number has no mobile-money account." in page.locator(".problem").text_content()
+    assert axe.troubles(page) == []
+
+    way.choose("mobile_money").fill(MOBILE | {"number": "699123456"}).go_on().agree()
+    end(way.payment, Status.DELIVERED)
+    page.wait_for_selector("text=Delivered.")
+    page.goto(way.link.removesuffix("/mobile_money"))
+    way.shoot("done")
+
+    assert "It has arrived." in page.locator("#sentence").text_content()
+    page.get_by_role("link", name="See how it arrived").click()
+    page.wait_for_url("**/t/**")
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_an_expired_link_says_so_in_french(walk, script):
+    way = walk(name="expired", locale="fr-FR", java_script_enabled=script)
+    run_out(way.payment)
+    way.again().shoot("expired")
+
+    assert "Ce lien a expiré." in way.page.locator("#sentence").text_content()
+    assert way.page.locator("a.way, form").count() == 0
+    # A checker is a script, too.
+    assert not script or axe.troubles(way.page) == []
 
 
 # --- Hands, eyes and languages ------------------------------------------------------------
