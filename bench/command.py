@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import history, house, limits, machine, peers, report, settling, telling
+from bench import history, house, limits, machine, peers, picture, report, settling, telling
 from bench.goals import GROWTH
 from bench.rows import BATCH, Asking
 from bench.samples import Row, Sample, measure
@@ -77,6 +77,8 @@ def main(arguments: list[str]) -> int:
     print(report.table(told))
     if options.json or not options.quick:
         report.keep(told, options.json)
+    if not options.quick:
+        picture.draw(told)
     failed = [name for name, row in rows.items() if row.failures]
     for name in failed:
         words = [word for sample in rows[name].samples for word in sample.words]
