@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 
+# Why a payout is cancelled when its house was restored, and another one turns out to have
+# been sent already: the payment lives on.
+SUPERSEDED = "superseded"
+
+
 def follow(end: Status, payout_ids: Sequence[UUID]) -> list[Move]:
     """What the end of payouts means to their payments; the movements that belong to it.
 
@@ -56,11 +61,18 @@ def follow(end: Status, payout_ids: Sequence[UUID]) -> list[Move]:
             raise ValueError(f"{payout} has not ended")
         if end == Status.DELIVERED:
             finish(payment, PaymentStatus.SUCCEEDED, at=ended_at)
-        elif end == Status.FAILED and failure_of(payout.failure_code).is_mendable:
+        elif _may_be_mended(end, payout.failure_code):
             reopen(payment, at=ended_at)
         else:
             moves += give_back(payment, payout.failure_code, at=ended_at)
     return moves
+
+
+def _may_be_mended(end: Status, failure_code: str) -> bool:
+    """Whether the money stays where it is; what somebody has cancelled is not to be paid."""
+    if end == Status.CANCELLED:
+        return failure_code == SUPERSEDED
+    return failure_of(failure_code).is_mendable
 
 
 def reopen(payment: Payment, *, at: datetime) -> None:

@@ -4,8 +4,8 @@ Without it, a restored house would take the money for the payout from nowhere, a
 partner who asks again with the same key would have the recipient paid twice.
 
 What is written down is sealed for this one payout: read by nobody else and, since nobody
-else could have made it, believed. It holds the payment's terms, the number of the payout
-among the payment's own, the form that was submitted, and the rate.
+else could have made it, believed. It holds the payment's terms, the form that was
+submitted, and the rate.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from engine.ledger.models import Movement
 from engine.ledger.services import move, move_many, open_account
 from engine.payouts.conversions import booking_of
 from engine.payouts.floats import open_float
-from engine.payouts.models import Conversion
+from engine.payouts.models import Conversion, Payout
+from engine.payouts.services import Step, advance
+from engine.payouts.states import Status
 from engine.rails.statements import CannotRecall
+from payments.endings import SUPERSEDED
 from payments.models import FormSession, Payment, PaymentPayout, PaymentStatus, Token
+from payments.owning import own
 from payments.sessions import accounts_in, seal_details
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from engine.payouts.models import Payout
 
 # What the payment is, but for its accounts, which another database numbers otherwise.
 TERMS = (
@@ -61,6 +63,7 @@ class PaymentsMemory:
     def reopen(self, payout_id: UUID, kept: str) -> tuple[int, int]:
         """The payment, with its money set aside again; its accounts in what is paid."""
         told = _read(payout_id, kept)
+        _give_up_what_was_not_sent(told, payout_id)
         payment = _payment_of(told) or _insert(told)
         differing = [name for name in SAME if getattr(payment, name) != told["terms"][name]]
         if differing or (str(payment.partner_id), str(payment.units)) != (
@@ -90,11 +93,7 @@ class PaymentsMemory:
         if session.used_at is None:
             session.used_at = payout.created_at
             session.save(update_fields=["used_at"])
-        PaymentPayout.objects.create(
-            payment=payment, number=told["number"], payout_id=payout.pk, session=session
-        )
-        payment.payout_id = payout.pk
-        payment.save(update_fields=["payout_id"])
+        own(payment, payout.pk, session)
 
 
 def _told(one: PaymentPayout) -> dict[str, Any]:
@@ -109,7 +108,6 @@ def _told(one: PaymentPayout) -> dict[str, Any]:
         "fingerprint": bytes(payment.fingerprint).hex(),
         "created_at": payment.created_at.isoformat(),
         "expires_at": payment.expires_at.isoformat(),
-        "number": one.number,
         "asset": quote.asset,
         "session": {"code": one.session.code, "method": one.session.method},
         "rate": conversion and _rate_told(conversion),
@@ -139,6 +137,23 @@ def _purpose(payout_id: UUID) -> str:
 
 def _payment_of(told: dict[str, Any]) -> Payment | None:
     return Payment.objects.select_for_update(no_key=True).filter(pk=told["payment"]).first()
+
+
+def _give_up_what_was_not_sent(told: dict[str, Any], payout_id: UUID) -> None:
+    """Make room for the payout that was sent, where the form was submitted again.
+
+    Between a restore and the first look at the journals it is open to whoever has not seen
+    that she was paid. Nothing goes out in such a house, so that second payout has not.
+    """
+    again = Payout.objects.filter(
+        pk__in=PaymentPayout.objects.filter(payment_id=told["payment"]).values("payout_id"),
+        status=Status.PENDING,
+    ).exclude(pk=payout_id)
+    # Cancelled, which only a payout can be that no rail was asked for.
+    advance(
+        Status.CANCELLED,
+        [Step(key, failure_code=SUPERSEDED) for key in again.values_list("pk", flat=True)],
+    )
 
 
 def _insert(told: dict[str, Any]) -> Payment:

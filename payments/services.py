@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Max
 from django.db.models.functions import Now
 
 from engine.common.ids import new_id, public_id
@@ -32,8 +31,9 @@ from payments.amounts import read_amount
 from payments.codes import new_code
 from payments.describing import NAME
 from payments.errors import CurrencyNotSupported, ExternalIdConflict, PaymentNotOpen
-from payments.models import FormSession, Payment, PaymentPayout, PaymentStatus
+from payments.models import FormSession, Payment, PaymentStatus
 from payments.opening import has_live_payout, is_open, now_in_books
+from payments.owning import own
 from payments.sessions import keep_payee
 
 if TYPE_CHECKING:
@@ -195,6 +195,9 @@ def submit(session_code: str, payment_id: UUID) -> Payment:
     expired, look again"), PayoutsFrozen, DestinationBlocked, LimitReached and
     RouteUnavailable. Nothing has moved then, and the form stays open.
     """
+    if fence.may_have_forgotten():
+        # It may be open only because its payout was forgotten.
+        raise PayoutsFrozen
     with transaction.atomic():
         # Of two at once the second one waits here, and sees what the first has made.
         payment = Payment.objects.select_for_update(no_key=True).filter(pk=payment_id).first()
@@ -230,15 +233,7 @@ def _pay(payment: Payment, session: FormSession) -> None:
     keep_payee(session)
     session.used_at = Now()
     session.save(update_fields=["used_at"])
-    PaymentPayout.objects.create(
-        payment=payment,
-        # Not their count: a restore brings back only what was sent, under its old number.
-        number=(payment.payouts.aggregate(last=Max("number"))["last"] or 0) + 1,
-        payout_id=quote.payout_id,
-        session=session,
-    )
-    payment.payout_id = quote.payout_id
-    payment.save(update_fields=["payout_id"])
+    own(payment, quote.payout_id, session)
 
 
 def expire_now(payment_id: UUID) -> bool:

@@ -73,6 +73,12 @@ _FAILURES = (
         "The payout was cancelled before it was sent. The funds are back.",
         is_retryable=True,
     ),
+    Failure(
+        "superseded",
+        "The payout was not sent, since another one for the same had been. Its funds went"
+        " back to where they came from.",
+        is_retryable=False,
+    ),
     # What operators and banks said, in the same words.
     *(Failure(one.code, one.partner, one.is_retryable) for one in MOMO_FAILURES.values()),
     *(Failure(one.code, one.partner, one.is_retryable) for one in BANK_FAILURES.values()),

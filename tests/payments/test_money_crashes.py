@@ -63,6 +63,7 @@ SUBMITTING = [
     (services, "keep_payee"),
     (FormSession, "save"),
     (PaymentPayout.objects, "create"),
+    (services, "own"),
     (Payment, "save"),
 ]
 

@@ -16,7 +16,7 @@ from engine.ledger.checks import check, listed_invariants
 from engine.ledger.services import balances
 from engine.payouts import fence, journal, services
 from engine.payouts.errors import PayoutsFrozen
-from engine.payouts.models import Break, Conversion, Fence
+from engine.payouts.models import Break, Conversion, Fence, Freeze, Payout
 from engine.payouts.states import Status
 from engine.rails.base import Outcome, Sighting, rail_named
 from payments.door import describe
@@ -289,7 +289,46 @@ def test_a_payout_that_was_never_sent_leaves_a_gap_that_the_next_one_steps_over(
 
     assert list(
         PaymentPayout.objects.filter(payment=payment).values_list("number", flat=True)
-    ) == [2, 3]
+    ) == [1, 2]
+    assert true_books() == []
+
+
+def test_a_form_submitted_again_before_anybody_looked_makes_room_for_what_was_sent(
+    till, tmp_path, monkeypatch
+):
+    payment = till.create()
+    other = till.create()
+    backup = Backup(tmp_path / "dump")
+    first = pay(payment, WALLET).payout_id
+    drain_thrice()
+    sent = outside.sends()
+    backup.restore()
+    # The recipient finds her form open, at a web host that has no journals.
+    again = fill(payment, OTHER_WALLET)
+    with pytest.raises(PayoutsFrozen):
+        submit(again.code, payment.pk)
+    with monkeypatch.context() as patch:
+        patch.setattr(fence, "may_have_forgotten", lambda: False)
+        Freeze.objects.all().delete()
+        second = submit(again.code, payment.pk).payout_id
+        untouched = pay(other, OTHER_WALLET).payout_id
+        Fence.objects.all().delete()
+    drain_once()
+
+    told = reconcile()
+    assert (told["clean"], told["recreated"]) == (True, 1)
+    given_up = Payout.objects.get(pk=second)
+    assert (given_up.status, given_up.failure_code) == ("cancelled", "superseded")
+    assert Payment.objects.get(pk=payment.pk).payout_id == first
+    assert outside.sends() == sent
+
+    lower_the_fence()
+    drain_thrice()
+    assert Payment.objects.get(pk=payment.pk).status == "succeeded"
+    # What nobody knows to have been sent before goes out now, as ever.
+    assert Payout.objects.get(pk=untouched).status == "delivered"
+    assert len(outside.sends()) == len(sent) + 1
+    assert till.left() == 80_000
     assert true_books() == []
 
 
