@@ -13,6 +13,7 @@ import orjson
 from django.conf import settings
 
 from engine.ledger.services import Move
+from engine.payouts import fence
 from engine.payouts.conversions import undoing_of
 from engine.payouts.failures import failure_of
 from engine.payouts.floats import open_float
@@ -69,9 +70,13 @@ def follow(end: Status, payout_ids: Sequence[UUID]) -> list[Move]:
 
 
 def _may_be_mended(end: Status, failure_code: str) -> bool:
-    """Whether the money stays where it is; what somebody has cancelled is not to be paid."""
+    """Whether the money stays where it is; what somebody has cancelled is not to be paid.
+
+    But for a house that was restored, whose journals may still bring back another payout
+    of the payment, one that was sent.
+    """
     if end == Status.CANCELLED:
-        return failure_code == SUPERSEDED
+        return failure_code == SUPERSEDED or fence.is_up()
     return failure_of(failure_code).is_mendable
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from django.db import connection
 
+from engine.partners.models import Partner
+from engine.payouts.errors import PayoutsFrozen
 from engine.payouts.models import Payout
 from payments.models import PaymentStatus
 
@@ -38,3 +40,15 @@ def now_in_books() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         (moment,) = cursor.fetchone()
         return moment  # type: ignore[no-any-return]
+
+
+def refuse_unapproved(payment: Payment) -> None:
+    """Raises PayoutsFrozen for a live payment of a partner whose approval was taken away.
+
+    Its forms stay where they are, so that it can be given back.
+    """
+    if (
+        payment.livemode
+        and not Partner.objects.filter(pk=payment.partner_id, is_approved=True).exists()
+    ):
+        raise PayoutsFrozen

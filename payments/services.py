@@ -32,7 +32,7 @@ from payments.codes import new_code
 from payments.describing import NAME
 from payments.errors import CurrencyNotSupported, ExternalIdConflict, PaymentNotOpen
 from payments.models import FormSession, Payment, PaymentStatus
-from payments.opening import has_live_payout, is_open, now_in_books
+from payments.opening import has_live_payout, is_open, now_in_books, refuse_unapproved
 from payments.owning import own
 from payments.sessions import keep_payee
 
@@ -212,6 +212,7 @@ def submit(session_code: str, payment_id: UUID) -> Payment:
             raise QuoteNotFound
         if session.used_at is not None:
             raise QuoteAlreadyUsed(payout_id=public_id("pay", session.quote.payout_id))
+        refuse_unapproved(payment)
         _pay(payment, session)
     return payment
 

@@ -18,7 +18,7 @@ from payments.codes import new_code
 from payments.describing import NAME
 from payments.errors import PaymentNotOpen
 from payments.models import FormSession
-from payments.opening import is_open, now_in_books
+from payments.opening import is_open, now_in_books, refuse_unapproved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,10 +66,12 @@ def open_session(
     """Promise a price for paying `payee`, and keep what was typed, sealed.
 
     Nothing is held by it and nothing moves. Raises PaymentNotOpen, RouteUnavailable,
-    AmountTooSmall, AmountInvalid, and DestinationInvalid for a name that no bank takes.
+    AmountTooSmall, AmountInvalid, PayoutsFrozen as `submit` does for a partner, and
+    DestinationInvalid for a name that no bank takes.
     """
     if not is_open(payment, now_in_books()):
         raise PaymentNotOpen
+    refuse_unapproved(payment)
     holder = payable_name(payee.holder) if payee.holder else ""
     with transaction.atomic():
         quote = make_held_quote(_request(payment, payee))

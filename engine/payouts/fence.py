@@ -147,7 +147,12 @@ def may_have_forgotten() -> bool:
     try:
         return not check(sends=False)
     except OSError:
-        return Fence.objects.filter(is_up=True).exists()
+        return is_up()
+
+
+def is_up() -> bool:
+    """Whether somebody has found that this house is older than what it sent."""
+    return Fence.objects.filter(is_up=True).exists()
 
 
 def check_at_start() -> None:

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from engine.common.errors import AmountInvalid
+from engine.partners.models import Partner
 from engine.payouts import errors
 from engine.payouts.models import (
     AssetPrice,
@@ -29,6 +30,7 @@ from tests.payments.till import (
     BANK,
     MOMO,
     WALLET,
+    Till,
     again,
     fail,
     fill,
@@ -113,6 +115,31 @@ def test_nothing_is_submitted_while_the_house_is_frozen(till):
     with pytest.raises(errors.PayoutsFrozen):
         submit(session.code, payment.pk)
     assert footprint() == before
+
+
+def test_a_partner_whose_approval_was_taken_away_pays_nobody(live_till):
+    payment = live_till.create()
+    session = fill(payment, WALLET)
+    partner = Partner.objects.filter(pk=payment.partner_id)
+    partner.update(is_approved=False)
+    before = footprint()
+
+    with pytest.raises(errors.PayoutsFrozen):
+        submit(session.code, payment.pk)
+    with pytest.raises(errors.PayoutsFrozen):
+        fill(payment, BANK)
+    assert footprint() == before
+    assert is_open(again(payment), now_in_books())
+
+    partner.update(is_approved=True)
+    assert submit(session.code, payment.pk).payout_id
+
+
+def test_a_partner_who_is_not_approved_yet_may_try_it_in_test_mode(acme):
+    till = Till(acme, livemode=False)
+    Partner.objects.filter(pk=acme.pk).update(is_approved=False)
+
+    assert pay(till.create(), WALLET).payout_id
 
 
 def test_nobody_is_paid_at_a_blocked_destination(till):

@@ -332,6 +332,27 @@ def test_a_form_submitted_again_before_anybody_looked_makes_room_for_what_was_se
     assert true_books() == []
 
 
+def test_what_somebody_cancels_behind_the_fence_does_not_give_away_what_was_sent(
+    till, tmp_path, monkeypatch
+):
+    payment = till.create()
+    backup = Backup(tmp_path / "dump")
+    first = pay(payment, WALLET).payout_id
+    drain_thrice()
+    backup.restore()
+    with monkeypatch.context() as patch:
+        patch.setattr(fence, "may_have_forgotten", lambda: False)
+        second = pay(payment, OTHER_WALLET).payout_id
+    drain_once()
+
+    assert services.cancel(second)
+    assert Payment.objects.get(pk=payment.pk).status == "pending"
+    assert till.left() == 90_000
+    assert reconcile()["clean"]
+    assert Payment.objects.get(pk=payment.pk).payout_id == first
+    assert true_books() == []
+
+
 def test_who_may_not_read_the_journals_goes_by_what_workers_found(live_till, monkeypatch):
     def refuse(home):
         raise PermissionError(home)
