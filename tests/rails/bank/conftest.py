@@ -57,3 +57,16 @@ def send(rail, prepare):
 @pytest.fixture
 def bank(account):
     return Bank(account)
+
+
+@pytest.fixture
+def sent(send):
+    """A transfer that the bank has."""
+    (prepared,) = send()
+    return prepared
+
+
+@pytest.fixture
+def look(rail):
+    """How a transfer looks to the engine now."""
+    return lambda prepared: rail.look_up([prepared])[0]

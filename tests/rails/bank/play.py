@@ -11,7 +11,7 @@ from engine.rails.models import BankAccount, BankTransfer
 
 # Published examples: ours, and payees' in several countries.
 OURS = "DE89370400440532013000"
-BIC = "COBADEFFXXX"
+BIC = "COBADEFF"
 PAYEE = "FR1420041010050500013M02606"
 PAYEE_2 = "NL91ABNA0417164300"
 NAME = "Élodie Müller & Söhne"
@@ -64,3 +64,8 @@ def named_order(*, name=NAME, **changes):
     if name:
         name_payee(made.payout_id, name)
     return made
+
+
+def footprint():
+    """Every transfer as it stands."""
+    return list(BankTransfer.objects.order_by("id").values())

@@ -30,7 +30,7 @@ GOLDEN = (
     "<BtchBookg>false</BtchBookg><NbOfTxs>2</NbOfTxs><CtrlSum>1012.35</CtrlSum><PmtTpInf>"
     "<SvcLvl><Cd>SEPA</Cd></SvcLvl></PmtTpInf><ReqdExctnDt><Dt>2026-11-23</Dt></ReqdExctnDt>"
     "<Dbtr><Nm>Zopay SAS</Nm></Dbtr><DbtrAcct><Id><IBAN>DE89370400440532013000</IBAN></Id>"
-    "</DbtrAcct><DbtrAgt><FinInstnId><BICFI>COBADEFFXXX</BICFI></FinInstnId></DbtrAgt>"
+    "</DbtrAcct><DbtrAgt><FinInstnId><BICFI>COBADEFF</BICFI></FinInstnId></DbtrAgt>"
     "<ChrgBr>SLEV</ChrgBr><CdtTrfTxInf><PmtId><EndToEndId>ZPBBBBBBBBBBBBBBBBBBBBBBBBBB"
     '</EndToEndId></PmtId><Amt><InstdAmt Ccy="EUR">12.34</InstdAmt></Amt><Cdtr>'
     "<Nm>Elodie Muller + Sohne</Nm></Cdtr><CdtrAcct><Id><IBAN>FR1420041010050500013M02606</IBAN>"
@@ -357,6 +357,21 @@ def test_a_file_that_goes_by_folder_is_given_to_no_person(account, send):
 
     with pytest.raises(folders.HandedOver):
         folders.hand_over(BankFile.objects.get().pk, by="ada")
+
+
+def test_not_even_while_its_folder_cannot_be_written(rail, prepare, settings, tmp_path):
+    account = connect()
+    home = settings.BANK_DIR
+    settings.BANK_DIR = tmp_path / "not-a-folder"
+    settings.BANK_DIR.write_text("")
+    rail.submit([prepare()])
+    settings.BANK_DIR = home
+
+    with pytest.raises(folders.HandedOver):
+        folders.hand_over(BankFile.objects.get().pk, by="ada")
+
+    assert BankFile.objects.get().handed_at is None
+    assert folders.marks_of(account) == {}
 
 
 def test_a_file_of_which_the_folder_knows_more_than_the_database_is_no_first_copy(
