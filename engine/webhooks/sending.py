@@ -12,7 +12,6 @@ import re
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from django.db import (
     connection,
     transaction,
 )
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -37,7 +37,7 @@ from engine.webhooks.outcomes import InHand, Outcome, record
 from engine.webhooks.services import TOKEN_PURPOSE, secrets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from datetime import datetime
     from uuid import UUID
 
@@ -92,10 +92,10 @@ def deliver() -> int:
     while True:
         until = min(began + RUN_SECONDS_MAX, monotonic() + TURN_SECONDS)
         if monotonic() < until:
-            # Each of them fills two threads at most.
             for turn in _lease_endpoints((THREADS - len(running)) // AT_ONCE_PER_ENDPOINT):
-                calls = _own_calls(turn) if turn.is_for_own_urls else _calls(turn, until)
-                running |= {_pool.submit(call): turn for call in calls}
+                run = _run_own if turn.is_for_own_urls else _run
+                for _ in range(AT_ONCE_PER_ENDPOINT):
+                    running[_pool.submit(run, turn, until)] = turn
         if not running:
             return attempts
         done, _ = wait(running, timeout=PAUSE_SECONDS, return_when=FIRST_COMPLETED)
@@ -120,33 +120,13 @@ def _release(turns: Iterable[Turn]) -> None:
         )
 
 
-def _calls(turn: Turn, until: float) -> list[Callable[[], int]]:
-    return [partial(_run, turn, until)] * AT_ONCE_PER_ENDPOINT
-
-
-def _own_calls(turn: Turn) -> list[Callable[[], int]]:
-    """Take messages with URLs of their own, and hand their queue back at once.
-
-    Those in hand are counted in the database, so whoever looks next takes no more than the
-    bounds leave, and nothing waits for a slow one to end.
-    """
-    calls: list[Callable[[], int]] = []
-    with transaction.atomic():
-        # Looks at one queue follow each other, so that each counts what the last one took.
-        endpoint = Endpoint.objects.select_for_update(no_key=True).get(pk=turn.endpoint_id)
-        for _ in range(AT_ONCE_PER_ENDPOINT):
-            in_hand = _next_delivery(endpoint)
-            if in_hand is not None:
-                calls.append(partial(_run_own, endpoint, in_hand))
-        rest = timedelta(seconds=0 if calls else OWN_REST_SECONDS)
-        Endpoint.objects.filter(pk=endpoint.pk).update(leased_until=Now() + rest)
-    return calls
-
-
-def _run_own(endpoint: Endpoint, in_hand: InHand) -> int:
-    """Send one message to its own URL; if it breaks us, only it waits."""
+def _run_own(turn: Turn, until: float) -> int:  # noqa: ARG001 - as _run
+    """Send one message to a URL of its own; if it breaks us, only it waits."""
     close_old_connections()
     try:
+        endpoint, in_hand = _take_own(turn.endpoint_id)
+        if in_hand is None:
+            return 0
         _attempt_or_put_off(endpoint, in_hand)
         # There is room for one more: a queue at rest is looked at again.
         Endpoint.objects.filter(pk=endpoint.pk, leased_until__gt=Now()).update(
@@ -155,10 +135,31 @@ def _run_own(endpoint: Endpoint, in_hand: InHand) -> int:
     except (OperationalError, InterfaceError) as error:
         logger.warning("webhooks_database_away", error=type(error).__name__)
     except Exception:
-        logger.exception("webhooks_broke", endpoint=endpoint.pk.hex)
+        logger.exception("webhooks_broke", endpoint=turn.endpoint_id.hex)
     else:
         return 1
     return 0
+
+
+@transaction.atomic
+def _take_own(endpoint_id: UUID) -> tuple[Endpoint, InHand | None]:
+    """Take a message with a URL of its own, and hand its queue back at once.
+
+    Those in hand are counted in the database, so whoever looks next takes no more than the
+    bounds leave, and nothing waits for a slow one to end.
+    """
+    # Looks at one queue follow each other, so that each counts what the last one took.
+    endpoint = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint_id)
+    in_hand = _next_delivery(endpoint)
+    is_full = in_hand is None and _is_due(endpoint)
+    rest = timedelta(seconds=OWN_REST_SECONDS if is_full else 0)
+    Endpoint.objects.filter(pk=endpoint_id).update(leased_until=Now() + rest)
+    return endpoint, in_hand
+
+
+def _is_due(endpoint: Endpoint) -> bool:
+    due = Delivery.objects.filter(endpoint=endpoint, due_at__lte=Now())
+    return due.filter(Q(leased_until=None) | Q(leased_until__lte=Now())).exists()
 
 
 def _run(turn: Turn, until: float) -> int:
