@@ -219,10 +219,10 @@ def test_a_transfer_is_only_ever_kept_with_its_attempt(rail, account, order):
 
 
 def act_and_check(act):
-    """Does it, and has what is checked at the commit checked now."""
-    act()
+    """Does it, and has what is checked at the commit checked at once."""
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    act()
 
 
 def refused(act, match="for ever"):
