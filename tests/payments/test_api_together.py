@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import orjson
 import pytest
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
 from engine.payouts.models import AssetPrice, GatewayFee
 from payments.models import FormSession, Payment
@@ -33,6 +33,14 @@ def seeds(transactional_db):
             row.save()
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """A hundred sessions on a busy machine take a while to come together."""
+    monkeypatch.setattr("tests.meeting.SECONDS_MAX", 90)
+    options = connections.settings["default"]["OPTIONS"]
+    monkeypatch.setitem(options, "options", "-c lock_timeout=90s")
+
+
 @pytest.fixture
 def till(acme):
     return Till(acme, livemode=True)
@@ -53,12 +61,7 @@ def meet(till, name, calls):
             cursor.execute(LOCK_TEXT, [f"payment {till.partner.pk} 1 {name}"])
         sessions = [Session(call) for call in calls]
         wait_until_so_many_wait_for_me(len(calls))
-    answers = []
-    for session in sessions:
-        # As many as these need longer than one that meets another.
-        session.thread.join(120)
-        answers.append(session.wait())
-    return answers
+    return [session.wait() for session in sessions]
 
 
 def digest(body):
