@@ -140,8 +140,8 @@ def _ended(payment: Payment) -> Said:
     if payment.failure_code in {"", "expired"}:
         headline = gettext("This link has expired.")
         words = gettext(
-            "It was not filled in in time, and the money went back to %(payer)s. Ask them for"
-            " a new link."
+            "Nobody filled in the form before its time ran out. The money went back to"
+            " %(payer)s: ask them for a new link."
         )
     elif payment.failure_code == "cancelled":
         headline = gettext("This payment was cancelled.")

@@ -95,7 +95,7 @@
         line.setAttribute("role", "status");
         field.append(line);
       }
-      line.textContent = place && `${form.dataset.found}: ${place}`;
+      line.textContent = place && form.dataset.found.replace("{}", place);
     }
 
     async function ask(isLeaving) {

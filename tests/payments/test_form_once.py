@@ -100,7 +100,7 @@ def test_an_expired_link_says_so_kindly(fill_in, is_swept):
     moved = form.post(review, {"act": "agree"})
 
     assert "This link has expired." in page
-    assert "the money went back to Acme. Ask them for a new link." in page
+    assert "The money went back to Acme: ask them for a new link." in page
     assert moved["Location"] == form.url
     assert form.get("/bank_transfer")["Location"] == form.url
     assert written() == before
