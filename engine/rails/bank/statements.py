@@ -175,7 +175,8 @@ def _apply_report(desk: Desk, report: StatusReport, kind: str) -> None:
             _apply_order(desk, report, block, order, kind)
     word = _word_for_all(report)
     if word is None:
-        desk.note(report.file, Said(kind, report.message_id, PARTLY), "said_in_part")
+        if report.word.status or any(block.status for block in report.blocks):
+            desk.note(report.file, Said(kind, report.message_id, PARTLY), "said_in_part")
         return
     said = Said(kind, report.message_id, word.status, word.reason)
     rest = [
