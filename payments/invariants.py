@@ -87,7 +87,6 @@ INVARIANTS = (
             FROM payments_payment p LEFT JOIN payouts_payout o ON o.id = p.payout_id
             WHERE (p.status = 'succeeded') <> coalesce(o.status = 'delivered', false)
                OR (p.status = 'failed' AND o.finished_at IS NULL AND o.id IS NOT NULL)
-               OR (p.status = 'pending' AND o.status = 'cancelled')
         """,
     ),
     Invariant(

@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from engine.common.secrets import unseal
+from engine.common.secrets import SealBroken, unseal
 from engine.ledger.services import balance_of
 from engine.payouts.models import (
     Payout,
@@ -90,6 +90,15 @@ def test_what_was_typed_can_be_read_back_and_lies_sealed(till):
 
     assert details_of(session) == {"number": "670 00 67 89"}
     assert b"670 00" not in bytes(FormSession.objects.get(pk=session.pk).sealed_details)
+
+
+def test_what_was_typed_for_one_payment_opens_in_no_other_session(till):
+    one, other = (fill(till.create_francs(), MOMO, number="670006789") for _ in range(2))
+    other.sealed_details = one.sealed_details
+
+    for read in (details_of, review_of):
+        with pytest.raises(SealBroken):
+            read(other)
 
 
 def test_filling_in_a_form_moves_nothing_and_holds_nothing(till):

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from engine.common.errors import AmountInvalid
 from engine.partners.models import Partner
-from engine.payouts import errors
+from engine.payouts import errors, fence, journal
 from engine.payouts.models import (
     AssetPrice,
     BlockedDestination,
@@ -23,7 +23,7 @@ from payments.errors import PaymentNotOpen
 from payments.models import FormSession
 from payments.opening import is_open, now_in_books
 from payments.payees import Payee
-from payments.services import submit
+from payments.services import create_payment, submit
 from payments.sessions import review_of
 from tests.cast import footprint
 from tests.payments.till import (
@@ -246,3 +246,16 @@ def test_a_payment_in_dollars_is_paid_as_a_stablecoin(till, finish):
 
     assert again(payment).status == "succeeded"
     assert in_books("fx", "USDT", till.livemode) == -49_750_000
+
+
+def test_who_may_not_read_the_journals_goes_by_what_workers_found(live_till, monkeypatch):
+    def refuse(home):
+        raise PermissionError(home)
+
+    monkeypatch.setattr(journal, "folders", refuse)
+
+    assert create_payment(live_till.wish(key="k-1"))[1]
+    fence.put_up("a test")
+    with pytest.raises(errors.PayoutsFrozen):
+        create_payment(live_till.wish(key="k-2"))
+    assert not create_payment(live_till.wish(key="k-1"))[1]
