@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
@@ -75,6 +75,9 @@ def owe_messages(drafts: Sequence[Draft]) -> list[Message]:
     """
     if not drafts:
         return []
+    # With the moment at hand Django writes all of them as arrays, by a statement that is short
+    # and the same for any number; with the column's own default it writes out every value.
+    now = _moment()
     messages = Message.objects.bulk_create(
         Message(
             partner_id=draft.partner_id,
@@ -88,6 +91,7 @@ def owe_messages(drafts: Sequence[Draft]) -> list[Message]:
             body=draft.body,
             url=draft.url,
             sealed_token=draft.sealed_token,
+            created_at=now,
         )
         for draft in drafts
     )
@@ -102,6 +106,14 @@ def owe_messages(drafts: Sequence[Draft]) -> list[Message]:
         if _wants(endpoint, draft)
     )
     return messages
+
+
+def _moment() -> datetime:
+    """The database's clock, by which the column's default goes too."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp()")
+        moment: datetime = cursor.fetchone()[0]
+        return moment
 
 
 def _wants(endpoint: Endpoint, told: Draft | Message) -> bool:

@@ -355,6 +355,48 @@ def test_batches_of_the_same_users_in_opposite_orders_wait_for_each_other_in_no_
 
 
 @pytest.mark.django_db(transaction=True)
+def test_two_batches_out_of_one_balance_that_meet_spend_it_once(live_api, funded):
+    quote_ids = [live_api.quote(amount="600") for _ in range(2)]
+
+    def send(quote_id):
+        return lambda: batch(Api(live_api.key, True), [quote_id])
+
+    with transaction.atomic():
+        Account.objects.select_for_update().get(pk=Quote.objects.first().available_account_id)
+        callers = [Session(send(quote_id)) for quote_id in quote_ids]
+        wait_until_so_many_wait_for_me(2)
+
+    told = [outcomes(caller.wait())[0] for caller in callers]
+    assert sorted(map(str, told)) == ["201", "insufficient_funds"]
+    assert units_held(funded, livemode=True) == 400 * USDT
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("model", [Quote, Account])
+def test_locks_are_taken_from_the_lowest_id_up(live_api, funded, model):
+    """While a batch waits for the first, nobody waits for any of the others."""
+    refs = [f"user-{letter}" for letter in "abcdefgh"]
+    for external_ref in refs:
+        fund(funded, livemode=True, external_ref=external_ref, units=100 * USDT)
+    quote_ids = [live_api.quote(external_ref=ref, amount="10") for ref in refs]
+    wanted = (
+        Quote.objects.values("id")
+        if model is Quote
+        else Quote.objects.values("available_account_id")
+    )
+
+    with transaction.atomic():
+        ids = sorted(model.objects.filter(pk__in=wanted).values_list("pk", flat=True))
+        model.objects.select_for_update().get(pk=ids[0])
+        caller = Session(lambda: batch(Api(live_api.key, True), quote_ids[::-1]))
+        wait_until_so_many_wait_for_me(1)
+        free = model.objects.filter(pk__in=ids[1:]).select_for_update(skip_locked=True)
+        assert sorted(one.pk for one in free) == ids[1:]
+
+    assert outcomes(caller.wait()) == [201] * 8
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_batch_and_a_settlement_of_the_same_accounts_do_not_wait_in_a_circle(
     live_api, funded, rail_at_once
 ):
