@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from bench import history, house, limits, machine, peers, picture, report, settling, telling
 from bench.goals import GROWTH
-from bench.rows import BATCH, Asking
+from bench.load import drive
+from bench.rows import BATCH, CLIENTS, Asking
 from bench.samples import Row, Sample, measure
 from bench.supply import Supply
+from zopay_site.embedded import ports
 from zopay_site.embedded.say import step
 
 if TYPE_CHECKING:
@@ -35,7 +38,8 @@ class Size:
 
 
 QUICK = Size(2, 1.0, 1_000, 100, 50, 2_000, ())
-FULL = Size(3, 6.0, 50_000, 1_000, 2_000, 10_000, (1_000_000, 10_000_000))
+FULL = Size(3, 5.0, 50_000, 1_000, 2_000, 10_000, (1_000_000, 10_000_000))
+CEILING = "the generator, of a server that only says yes"
 FIRST_GUESS = {"L": 2_000.0, "insert": 4_000.0}
 
 
@@ -110,6 +114,9 @@ class Bench:
             self.supply = Supply(opened)
         with step("Web"):
             self.web = opened.start_web()
+            port = ports.pick()
+            line = [sys.executable, str(telling.RECEIVER), str(port)]
+            self.yes = port, opened.start("yes", line).pid
         self.asking = Asking(opened, self.supply, range(0))
 
     def settle(self) -> None:
@@ -140,6 +147,11 @@ class Bench:
         history.grow(self.supply, self.size.young)
         self.asking.history = range(first, self.supply.next)
         self._round(seconds=0.3, rows={})
+        if self.size.ages:
+            # To the thousand: what the tables held when they were young.
+            young = GROWTH.format(f"{round(self._count(), -3):,}")
+            for _ in range(self.size.rounds):
+                self._limit(young, self.rows, seconds=self.size.seconds)
         for number in range(self.size.rounds):
             with step(f"Round {number + 1}"):
                 self._round(seconds=self.size.seconds, rows=self.rows)
@@ -174,6 +186,16 @@ class Bench:
         self._insert_limit(rows, seconds=seconds)
         for name, asked in self.requests().items():
             self._ask(name, asked, rows, seconds=seconds)
+        self._ceiling(rows, seconds=seconds)
+
+    def _ceiling(self, rows: dict[str, Row], *, seconds: float) -> None:
+        """What the generator itself could ask for, of a server that only says yes."""
+        ready = self.asking.list_newest(0)
+        port, pid = self.yes
+        sample = measure(
+            lambda: drive(port, ready, clients=CLIENTS, seconds=seconds), server=pid
+        )
+        rows.setdefault(CEILING, Row(CEILING, of="")).samples.append(sample)
 
     def _limit(self, name: str, rows: dict[str, Row], *, seconds: float) -> None:
         numbers = self.supply.take(int(self._rate("L", rows) * seconds))
