@@ -328,43 +328,24 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 # A receiver that answers slowly holds up webhooks, never money.
 CELERY_TASK_ROUTES = {"webhooks.*": {"queue": "webhooks"}}
+# Task by name and seconds; a round that waited long is superseded by the next one.
+_SWEEPS = {
+    "deliver due webhooks": ("webhooks.deliver", SWEEP_SECONDS),
+    "drain due payouts": ("payouts.drain", SWEEP_SECONDS),
+    "pay open batches": ("disbursements.pay_batches", SWEEP_SECONDS),
+    "watch chains": ("rails.watch_chains", CHAIN_WATCH_SECONDS),
+    "price networks": ("payouts.price_networks", CHAIN_WATCH_SECONDS),
+    "watch deposits": ("payouts.watch_deposits", DEPOSIT_WATCH_SECONDS),
+}
 CELERY_BEAT_SCHEDULE = {
-    "deliver due webhooks": {
-        "task": "webhooks.deliver",
-        "schedule": SWEEP_SECONDS,
-        "options": {"expires": max(SWEEP_SECONDS * 5, 5)},
-    },
-    "drain due payouts": {
-        "task": "payouts.drain",
-        "schedule": SWEEP_SECONDS,
-        # A sweep that waited longer than this is already superseded by the next one.
-        "options": {"expires": max(SWEEP_SECONDS * 5, 5)},
-    },
-    "watch chains": {
-        "task": "rails.watch_chains",
-        "schedule": CHAIN_WATCH_SECONDS,
-        "options": {"expires": max(CHAIN_WATCH_SECONDS * 2, 5)},
-    },
-    "price networks": {
-        "task": "payouts.price_networks",
-        "schedule": CHAIN_WATCH_SECONDS,
-        "options": {"expires": max(CHAIN_WATCH_SECONDS * 2, 5)},
-    },
-    "watch deposits": {
-        "task": "payouts.watch_deposits",
-        "schedule": DEPOSIT_WATCH_SECONDS,
-        "options": {"expires": max(DEPOSIT_WATCH_SECONDS * 2, 5)},
-    },
     "roll up hot accounts": {"task": "ledger.roll_up", "schedule": ROLLUP_SECONDS},
     "check the ledger": {"task": "ledger.check", "schedule": CHECK_LEDGER_SECONDS},
     "forget old answers": {"task": "partners.forget_answers", "schedule": 3600},
     "forget used nonces": {"task": "disbursements.forget_nonces", "schedule": 600},
     "expire payments": {"task": "payments.expire", "schedule": 60},
-    "pay open batches": {
-        "task": "disbursements.pay_batches",
-        "schedule": SWEEP_SECONDS,
-        "options": {"expires": max(SWEEP_SECONDS * 5, 5)},
-    },
+} | {
+    name: {"task": task, "schedule": seconds, "options": {"expires": max(seconds * 5, 5)}}
+    for name, (task, seconds) in _SWEEPS.items()
 }
 
 LOGGING = logging_for(level=env.str("LOG_LEVEL", default="INFO"))
