@@ -83,6 +83,7 @@ def main(arguments: list[str]) -> int:
         report.keep(told, options.json)
     if not options.quick:
         picture.draw(told)
+        report.write_page(told)
     failed = [name for name, row in rows.items() if row.failures]
     for name in failed:
         words = [word for sample in rows[name].samples for word in sample.words]

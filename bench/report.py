@@ -10,7 +10,7 @@ from bench.goals import judge
 from zopay_site.embedded.home import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bench.samples import Row
@@ -25,6 +25,9 @@ HEAD = (
     "CPU µs: Python",
     "PostgreSQL",
 )
+GOALS_HEAD = ("goal", "", "measured", "")
+PAGE = ROOT / "docs" / "performance.md"
+BEGIN, END = "<!-- figures: bin/bench writes them -->", "<!-- end of figures -->"
 PYTHON = ("python", "web", "worker")
 
 
@@ -66,17 +69,42 @@ def table(told: Mapping[str, Any]) -> str:
     widths = [max(len(line[place]) for line in lines) for place in range(len(HEAD))]
     shown = ["  ".join(_pad(line, widths)) for line in lines]
     shown.insert(1, "─" * len(shown[0]))
-    goals = [("goal", "", "measured", ""), *(_goal(goal) for goal in told["goals"])]
+    goals = [GOALS_HEAD, *(_goal(goal) for goal in told["goals"])]
     widths = [max(len(line[place]) for line in goals) for place in range(4)]
     shown += ["", *("  ".join(_pad(line, widths)) for line in goals), ""]
+    shown.append(_machine(told))
+    return "\n".join(shown)
+
+
+def write_page(told: Mapping[str, Any], page: Path = PAGE) -> None:
+    """Put the figures between the marks of docs/performance.md."""
+    lines = [HEAD, *(_line(name, row) for name, row in told["rows"].items())]
+    goals = [GOALS_HEAD, *(_goal(goal) for goal in told["goals"])]
+    shown = [
+        *_markdown(lines),
+        "",
+        *_markdown(goals),
+        "",
+        _machine(told) + f" · {told['date']}",
+    ]
+    before, _, rest = page.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    page.write_text(f"{before}{BEGIN}\n" + "\n".join(shown) + f"\n{END}{after}")
+
+
+def _markdown(lines: Sequence[tuple[str, ...]]) -> list[str]:
+    head, *rest = [f"| {' | '.join(line)} |" for line in lines]
+    return [head, "|---" + "|--:" * (len(lines[0]) - 1) + "|", *rest]
+
+
+def _machine(told: Mapping[str, Any]) -> str:
     machine, postgres = told["machine"], told["machine"]["postgres"]
-    shown.append(
+    return (
         f"{told['commit']} · {machine['processor']}, {machine['cores']} cores,"
         f" {machine['memory_gib']} GiB · Python {machine['python']} · PostgreSQL"
         f" {postgres['server_version']}, fsync {postgres['fsync']}, synchronous_commit"
         f" {postgres['synchronous_commit']} · load before {machine['load_before']}"
     )
-    return "\n".join(shown)
 
 
 def _line(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:

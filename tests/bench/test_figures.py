@@ -100,6 +100,21 @@ def test_the_figures_are_kept_as_json_without_names_of_machines_and_paths(tmp_pa
     assert str(tmp_path) not in kept
 
 
+def test_the_page_gets_new_figures_between_its_marks_and_keeps_the_rest(tmp_path):
+    page = tmp_path / "performance.md"
+    page.write_text(f"# Before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    told = report.tell(rows_of(row("L", 1000), row("POST /payouts", 250)), ABOUT)
+    report.write_page(told, page)
+    once = page.read_text()
+    report.write_page(told, page)
+
+    assert page.read_text() == once
+    assert once.startswith(f"# Before\n{report.BEGIN}\n|  | a second |")
+    assert "| POST /payouts | 250 |" in once
+    assert "old" not in once
+    assert once.endswith(f"{report.END}\nafter\n")
+
+
 def test_the_same_figures_draw_the_same_picture(tmp_path):
     told = report.tell(rows_of(row("L", 1000), row("POST /payouts", 250)), ABOUT)
     first = picture.draw(told, tmp_path / "1.svg").read_text()
