@@ -22,13 +22,15 @@ from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from disbursements.keys import OriginInvalid, exact_origin, mint_signing_key, revoke_signing_key
-from disbursements.models import Batch, SigningKey
+from disbursements.models import Batch, BatchStatus, SigningKey
 from disbursements.progress import progress_of
+from disbursements.rest import BatchIsOver, give_up
 from engine.common.asking import AskingAdmin
 from engine.common.reading import ReadOnlyAdmin
 from engine.partners.forms import LinesField
 from engine.partners.models import Partner
 from engine.partners.validation import exact_network, visible_text
+from engine.payouts.errors import PayoutsFrozen
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -171,9 +173,28 @@ class SigningKeyAdmin(AskingAdmin, ReadOnlyAdmin):
         return HttpResponseRedirect(self.address("change", key.pk))
 
 
+class GiveUpForm(forms.Form):
+    """Why the rest of a batch is not paid."""
+
+    reason = forms.CharField(
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="The merchant reads it at each of these rows.",
+    )
+
+    def clean_reason(self) -> str:
+        reason = visible_text(self.cleaned_data["reason"])
+        if not reason:
+            raise ValidationError("The reason has nothing in it to read.")
+        return reason
+
+
 @admin.register(Batch)
-class BatchAdmin(ReadOnlyAdmin):
-    list_display = ("public_id", "partner", "standing", "progress", "created_at")
+class BatchAdmin(AskingAdmin, ReadOnlyAdmin):
+    actions_detail = ("give_up",)
+    list_display = (
+        "public_id", "partner", "standing", "progress", "waits_for", "created_at"
+    )  # fmt: skip
     list_filter = ("status", ("partner", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("partner",)
     search_fields = ("partner__name", "key")
@@ -182,6 +203,50 @@ class BatchAdmin(ReadOnlyAdmin):
 
     class Media:
         css: ClassVar = {"all": ["admin-webhooks.css"]}
+
+    def has_give_up_permission(self, request: HttpRequest, _batch: Any = None) -> bool:
+        return request.user.has_perm("disbursements.give_up_batch")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        """Of a batch that is over nothing is left to be given up."""
+        batch = self.get_object(request, unquote(str(object_id)))
+        if batch is None or batch.status != BatchStatus.PROCESSING:
+            return []
+        offered: list[Any] = super().get_actions_detail(request, object_id)
+        return offered
+
+    @action(  # type: ignore[untyped-decorator]
+        description="Give up the rest",
+        url_path="give-up",
+        permissions=["give_up"],
+        variant=ActionVariant.DANGER,
+    )
+    def give_up(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask why, then refuse the rows that are no payouts yet."""
+        batch = cast("Batch", self.find(request, object_id))
+        form = GiveUpForm(request.POST or None)
+        if request.method != "POST" or not form.is_valid():
+            return self.ask(
+                request,
+                batch,
+                form,
+                title="Give up the rest of this batch?",
+                button="Give up for ever",
+                text="Rows that are no payouts yet are refused, and what was set aside for"
+                " them goes back to the float. Payouts that were made stay as they are."
+                " This cannot be undone.",
+                is_grave=True,
+            )
+        reason = form.cleaned_data["reason"]
+        try:
+            with transaction.atomic():
+                count = give_up(batch_id=batch.pk, reason=reason)
+                self.log_change(request, batch, f"Gave up {count} rows: {reason}")
+        except (BatchIsOver, PayoutsFrozen) as refusal:
+            messages.error(request, f"Nothing was given up. {refusal.title}.")
+        else:
+            messages.success(request, f"{count} rows are given up.")
+        return HttpResponseRedirect(self.address("change", batch.pk))
 
     def change_view(
         self,

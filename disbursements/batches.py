@@ -3,33 +3,33 @@
 When a batch is begun, all that its rows cost is set aside in the books, or it is refused.
 A batch is claimed by its row lock; some rows become quotes, payouts and holds, and are
 noted as made, in one database transaction. What was not committed was not made, so the
-next worker goes on with the row after the last one noted.
+next worker goes on with the row after the last one noted. A batch that cannot go on says
+why; it is tried again at every sweep, until an operator gives up what is left of it.
 """
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from hashlib import sha256
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID, uuid5
 
 import structlog
-from django.db import IntegrityError, connection, transaction
+from django.db import Error, IntegrityError, connection, transaction
 
-from disbursements.door import DISBURSEMENTS
+from disbursements.amounts import write_amount
 from disbursements.errors import BatchNotFound, FileNotFound, FloatTooSmall
 from disbursements.models import Batch, BatchRow, BatchStatus, PayoutFile
+from disbursements.rest import RowsInDoubt, end, set_aside_rest
+from disbursements.rows import places_of, terms_of
 from engine.common.errors import RequestRefused
 from engine.common.ids import parse_public_id
 from engine.common.queue import after_commit
 from engine.partners.errors import IdempotencyConflict
 from engine.payouts import float_batches
 from engine.payouts.float_reserves import FloatShort
-from engine.rails.operators import Msisdn
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 logger = structlog.get_logger(__name__)
 
@@ -38,6 +38,13 @@ ROWS_AT_ONCE = 100
 # The workers have other things to do; the next sweep goes on.
 SECONDS_MAX = 10.0
 ERROR_LENGTH_MAX = 200
+# Why a batch does not go on, where it is no refusal of the engine's.
+SHORT = (
+    "The float has {held} {currency}, and the rest of this batch needs {needed}."
+    " It goes on by itself when the float covers it."
+)
+IN_DOUBT = "Rows of it may have been paid already. We are looking at them; nothing is sent."
+BROKE = "Something of ours breaks at this batch. It is tried again; nothing is sent meanwhile."
 # Cut out by PostgreSQL: a worker need not read ten thousand rows to pay a hundred.
 ROWS = """
 SELECT jsonb_path_query_array(rows, %s::jsonpath)::text
@@ -78,7 +85,7 @@ def _begin(file: PayoutFile, key: str) -> Batch:
                 key=key,
                 fees=float_batches.fees_now(),
             )
-            float_batches.set_aside(_terms(batch), _rows(file.rows, first=0))
+            float_batches.set_aside(terms_of(batch), places_of(file.rows, first=0))
             after_commit("disbursements.pay_batches")
     except FloatShort as short:
         raise FloatTooSmall(
@@ -95,30 +102,6 @@ def _id_of(file: PayoutFile, key: str) -> UUID:
     """
     told = json.dumps([key, file.rows], sort_keys=True)
     return uuid5(file.partner_id, sha256(told.encode()).hexdigest())
-
-
-def _terms(batch: Batch) -> float_batches.Batch:
-    return float_batches.Batch(
-        id=batch.pk,
-        partner_id=batch.partner_id,
-        livemode=True,
-        door=DISBURSEMENTS.name,
-        fees=float_batches.fees_of(batch.fees),
-    )
-
-
-def _rows(rows: Sequence[dict[str, Any]], *, first: int) -> list[float_batches.Row]:
-    """Rows of a file, of which the first one is at the place `first`."""
-    return [
-        float_batches.Row(
-            place=place,
-            gateway=row["gateway"],
-            currency=row["currency"],
-            units=row["units"],
-            recipient=Msisdn(row["phone"], row["country"]),
-        )
-        for place, row in enumerate(rows, start=first)
-    ]
 
 
 def open_batches() -> Any:
@@ -138,11 +121,14 @@ def pay_batches() -> int:
 
 
 def _pay_some_safely(batch_id: UUID) -> int:
-    """The same, and a batch that breaks holds up no other."""
+    """The same, and a batch that breaks holds up no other, and says so."""
     try:
         return _pay_some(batch_id)
     except Exception:
         logger.exception("batch_broke", batch=batch_id.hex)
+        # Whoever breaks because the database is away cannot write it down.
+        with suppress(Error), transaction.atomic():
+            open_batches().filter(pk=batch_id).exclude(waits_for=BROKE).update(waits_for=BROKE)
         return 0
 
 
@@ -154,34 +140,54 @@ def _pay_some(batch_id: UUID) -> int:
             .filter(pk=batch_id, status=BatchStatus.PROCESSING)
             .first()
         )
-        done = [] if batch is None else _pay_next(batch)
-        if batch is None or not done:
+        if batch is None:
+            return 0
+        done, waits_for = _pay_next(batch)
+        if not done and batch.waits_for == waits_for:
             return 0
         BatchRow.objects.bulk_create(done)
         batch.made_payouts += len(done)
+        batch.waits_for = waits_for
         if batch.made_payouts == batch.total_payouts:
-            is_paid = BatchRow.objects.filter(batch=batch, payout_id__isnull=False).exists()
-            batch.status = BatchStatus.COMPLETED if is_paid else BatchStatus.FAILED
-        batch.save(update_fields=["made_payouts", "status"])
+            end(batch)
+        else:
+            batch.save(update_fields=["made_payouts", "waits_for"])
     return len(done)
 
 
-def _pay_next(batch: Batch) -> list[BatchRow]:
-    """Make the next rows' payouts; none while one of them is refused only for now."""
-    rows = _next_rows(batch)
+def _pay_next(batch: Batch) -> tuple[list[BatchRow], str]:
+    """Make the next rows' payouts; or none, and why, where it goes on by itself later."""
     try:
-        with transaction.atomic():
-            made = float_batches.pay_rows(_terms(batch), _rows(rows, first=batch.made_payouts))
+        if not batch.fees:
+            set_aside_rest(batch)
+        return _make(batch), ""
+    except FloatShort as short:
+        return [], SHORT.format(
+            currency=short.currency,
+            held=write_amount(short.held, currency=short.currency),
+            needed=write_amount(short.needed, currency=short.currency),
+        )
+    except RowsInDoubt:
+        return [], IN_DOUBT
     except RequestRefused as refusal:
         if refusal.retryable:
-            return []
+            return [], refusal.message
         raise
+
+
+def _make(batch: Batch) -> list[BatchRow]:
+    rows = _next_rows(batch)
+    with transaction.atomic():
+        made = float_batches.pay_rows(
+            terms_of(batch), places_of(rows, first=batch.made_payouts)
+        )
     return [
         BatchRow(
             batch=batch,
             line=row["line"],
             currency=row["currency"],
             units=one.units,
+            is_from_reserve=one.is_from_reserve,
             payout_id=one.payout_id,
             error=one.refused[:ERROR_LENGTH_MAX],
         )

@@ -9,24 +9,29 @@ INVARIANTS = (
         name="batches_hold_what_their_rows_still_need",
         says="What an open batch has set aside and its rows were given is what it began with.",
         # A row that was brought back from a journal is not noted yet, but has its money.
+        # What such a payout cost once and what it costs now may differ: that is its rest.
         sql="""
             SELECT b.id AS batch_id, f.currency, a.balance, r.units AS begun_with,
-                   noted.units AS noted, coalesce(ahead.units, 0) AS ahead
+                   noted.units AS noted, coalesce(beside.units, 0) AS beside
             FROM disbursements_batch b
             JOIN payouts_floatreserve r ON r.batch_id = b.id
             JOIN payouts_partnerfloat f ON f.id = r.float_id
             JOIN ledger_account a ON a.id = r.account_id
             CROSS JOIN LATERAL (
                 SELECT coalesce(sum(w.units), 0) AS units FROM disbursements_batchrow w
-                WHERE w.batch_id = b.id AND w.currency = f.currency
+                WHERE w.batch_id = b.id AND w.currency = f.currency AND w.is_from_reserve
             ) noted
             CROSS JOIN LATERAL (
-                SELECT sum(m.units) AS units FROM ledger_movement m
-                WHERE m.debit_id = r.account_id
-                  AND split_part(m.reference, ':', 3)::integer >= b.made_payouts
-            ) ahead
+                SELECT sum(CASE m.debit_id WHEN r.account_id THEN m.units ELSE -m.units END)
+                    AS units
+                FROM ledger_movement m
+                WHERE r.account_id IN (m.debit_id, m.credit_id) AND (
+                    m.reference LIKE '%:rest'
+                    OR substring(m.reference FROM ':([0-9]+)$')::integer >= b.made_payouts
+                )
+            ) beside
             WHERE b.status = 'PROCESSING'
-              AND a.balance + noted.units + coalesce(ahead.units, 0) <> r.units
+              AND a.balance + noted.units + coalesce(beside.units, 0) <> r.units
         """,
     ),
     Invariant(

@@ -15,11 +15,14 @@ from engine.partners.models import Partner
 
 
 class SigningKey(models.Model):
-    """A merchant's key: the public id goes along with each request, the secret signs it.
+    """A merchant's live key: the public id goes along with each request, the secret signs it.
 
     The secret is sealed, since verifying an HMAC needs it back. Empty `cidrs` let callers
     come from anywhere.
     """
+
+    # This API has no test mode.
+    livemode: ClassVar[bool] = True
 
     partner = models.ForeignKey(Partner, models.PROTECT, related_name="+")
     name = models.CharField(max_length=100)
@@ -95,6 +98,7 @@ class Batch(models.Model):
     """A file that is being paid. Its rows become payouts, one after the other, each once."""
 
     prefix: ClassVar[str] = "batch"
+    livemode: ClassVar[bool] = True
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     partner = models.ForeignKey(Partner, models.PROTECT, related_name="+", db_index=False)
@@ -106,14 +110,18 @@ class Batch(models.Model):
     )
     total_payouts = models.PositiveIntegerField()
     made_payouts = models.PositiveIntegerField(default=0)
-    # What gateways cost when it was begun, and so for all of its rows.
+    # What gateways cost when it was begun, and so for all of its rows. Empty for a batch of
+    # before batches were set aside, until what is left of it is.
     fees = models.JSONField(default=list)
+    # Why it does not go on, in words for the merchant; empty while it does.
+    waits_for = models.CharField(max_length=300, blank=True, default="")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         ordering = ("-created_at",)
         verbose_name_plural = "batches"
         default_permissions = ("view",)
+        permissions = [("give_up_batch", "Can give up the rest of batches")]
         indexes = [
             models.Index(
                 fields=["created_at"], condition=Q(status="PROCESSING"), name="batch_is_open"
@@ -138,13 +146,15 @@ class Batch(models.Model):
 class BatchRow(models.Model):
     """One row of a batch and the payout it has become, or why it has not.
 
-    `units` of `currency` is what it was given of what the batch had set aside.
+    `units` of `currency` is what it was given: of what the batch had set aside, or, where
+    its payout is older than that, of the float itself.
     """
 
     batch = models.ForeignKey(Batch, models.PROTECT, related_name="made", db_index=False)
     line = models.PositiveIntegerField()
     currency = models.CharField(max_length=3)
     units = UnitsField()
+    is_from_reserve = models.BooleanField(default=False)
     payout_id = models.UUIDField(null=True, blank=True, db_index=True)
     error = models.CharField(max_length=200, blank=True)
 

@@ -27,7 +27,7 @@ TRUNCATE_GUARDED = (
     "rails_depositkey", "rails_housecrossing", "rails_liquiditymove",
     "rails_momosend", "rails_momocredentials",
     "rails_bankfile", "rails_bankpayee", "rails_bankstatement", "rails_banktransfer",
-    "payments_payment", "payments_paymentpayout", "payouts_conversion",
+    "payments_payment", "payments_paymentpayout", "payouts_conversion", "payouts_floatreserve",
 )  # fmt: skip
 
 

@@ -124,6 +124,7 @@ class OneBatch(Endpoint):
             _answer(batch)
             | {
                 "made_payouts": batch.made_payouts,
+                "waiting_for": batch.waits_for or None,
                 "errors": [
                     {"line": row.line, "message": row.error} for row in bad[:ERRORS_SHOWN_MAX]
                 ],

@@ -25,6 +25,7 @@ KEY_VERBS = (
 )
 OPERATOR_VERBS = (
     *("change_endpoint", "resend_message", "add_floatcredit", "expire_payment"),
+    "give_up_batch",
     *("hand_over_bankfile", "add_bankstatement"),
     *("add_momoaccount", "change_momoaccount"),
 )

@@ -2,7 +2,8 @@
 
 A turn is a few statements for all of its rows: their money leaves the reserve, their quotes
 are written, and each is executed by the same function as a single one, one after the other.
-A row whose payout is there already, after a restore for one, is never made again.
+A row whose payout is there already, after a restore for one, is never made again, and is
+noted with what that payout took, whatever such a row costs by now.
 """
 
 from __future__ import annotations
@@ -90,12 +91,17 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What became of a row: its payout, or why there is none. `units` left the reserve."""
+    """What became of a row: its payout, or why there is none.
+
+    `units` left the reserve; where `is_from_reserve` is false, its payout was there before
+    the reserve and had them from the float itself.
+    """
 
     place: int
     units: int
     payout_id: UUID | None = None
     refused: str = ""
+    is_from_reserve: bool = True
 
 
 def fees_now() -> list[dict[str, Any]]:
@@ -111,7 +117,9 @@ def fees_of(kept: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], GatewayF
 def set_aside(batch: Batch, rows: Sequence[Row]) -> None:
     """Reserve what all rows cost, in the caller's transaction, or nothing.
 
-    Raises FloatShort, and RouteUnavailable where a row could not be paid at all.
+    Nothing is reserved for a row whose payout is there already. `rows` are in their order
+    and may begin later than the batch does. Raises FloatShort, and RouteUnavailable where
+    a row could not be paid at all.
     """
     for gateway, currency, country in {
         (row.gateway, row.currency, row.recipient.country) for row in rows
@@ -122,14 +130,16 @@ def set_aside(batch: Batch, rows: Sequence[Row]) -> None:
             raise RouteUnavailable(
                 f"{gateway.upper()} does not pay {currency} in {country} right now."
             )
+    known = known_rows(batch.id, rows)
     units: dict[str, int] = {}
     for row in rows:
-        units[row.currency] = units.get(row.currency, 0) + batch.cost(row)
+        if row.place not in known:
+            units[row.currency] = units.get(row.currency, 0) + batch.cost(row)
     reserve(
         batch_id=batch.id,
         partner_id=batch.partner_id,
         livemode=batch.livemode,
-        rows=len(rows),
+        rows=rows[-1].place + 1,
         units=units,
     )
 
@@ -158,54 +168,67 @@ def pay_rows(batch: Batch, rows: Sequence[Row]) -> list[Made]:
             for account in (
                 floats[currency].available_account_id,
                 floats[currency].held_account_id,
-                reserves[currency],
+                reserves.get(currency),
             )
+            if account is not None
         ]
     )
-    known = _known(batch, rows)
-    move_many(
-        [
-            Move(
-                movement(batch.id, row.place),
-                reserves[row.currency],
-                floats[row.currency].available_account_id,
-                batch.cost(row),
-            )
-            for row in rows
-            if movement(batch.id, row.place) not in known.moved
-        ]
+    known = known_rows(batch.id, rows)
+    moves = (
+        _move(batch, row, known.get(row.place), reserves, floats[row.currency]) for row in rows
     )
-    return _make(batch, rows, floats, known.payouts)
+    move_many([one for one in moves if one is not None])
+    return _make(batch, rows, floats, known)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What of a turn's rows is there already, after a restore: ids, names of movements."""
-
-    payouts: set[UUID]
-    moved: set[str]
-
-
-def _known(batch: Batch, rows: Sequence[Row]) -> _Known:
-    ids = [ids_of(batch.id, row.place)[1] for row in rows]
-    payouts = set(Payout.objects.filter(pk__in=ids).values_list("pk", flat=True))
-    if not payouts:
-        return _Known(payouts, set())
-    names = [movement(batch.id, row.place) for row in rows]
+def known_rows(batch_id: UUID, rows: Sequence[Row]) -> dict[int, Made]:
+    """Of these rows, by place, the payouts that are there already, after a restore."""
+    places = {ids_of(batch_id, row.place)[1]: row.place for row in rows}
+    payouts = dict(Payout.objects.filter(pk__in=places).values_list("pk", "units_sent"))
+    names = [movement(batch_id, places[key]) for key in payouts]
     moved = Movement.objects.filter(reference__in=names).values_list("reference", flat=True)
-    return _Known(payouts, set(moved))
+    from_reserve = set(moved) if names else set()
+    return {
+        places[key]: Made(
+            places[key],
+            units,
+            key,
+            is_from_reserve=movement(batch_id, places[key]) in from_reserve,
+        )
+        for key, units in payouts.items()
+    }
+
+
+def _move(
+    batch: Batch, row: Row, known: Made | None, reserves: Mapping[str, int], funds: Float
+) -> Move | None:
+    """What brings the reserve to what the rows after this one need."""
+    if known is not None and not known.is_from_reserve:
+        return None
+    reserve_id, available = reserves[row.currency], funds.available_account_id
+    if known is None:
+        return Move(movement(batch.id, row.place), reserve_id, available, batch.cost(row))
+    # Its payout took what it cost once; it was set aside for at what it costs now.
+    rest, name = batch.cost(row) - known.units, movement(batch.id, f"{row.place}:rest")
+    if rest == 0:
+        return None
+    if rest < 0:
+        return Move(name, available, reserve_id, -rest)
+    return Move(name, reserve_id, available, rest)
 
 
 def _make(
-    batch: Batch, rows: Sequence[Row], floats: Mapping[str, Float], known: set[UUID]
+    batch: Batch,
+    rows: Sequence[Row],
+    floats: Mapping[str, Float],
+    known: Mapping[int, Made],
 ) -> list[Made]:
-    made: dict[int, Made] = {}
+    made = dict(known)
     quotes: dict[int, Quote] = {}
     for row in rows:
-        ids, units = ids_of(batch.id, row.place), batch.cost(row)
-        if ids[1] in known:
-            made[row.place] = Made(row.place, units, ids[1])
+        if row.place in known:
             continue
+        ids, units = ids_of(batch.id, row.place), batch.cost(row)
         try:
             quotes[row.place] = draft_float_quote(
                 _request(batch, row),

@@ -3,7 +3,8 @@
 Nobody else can spend it: it stands in a ledger account of the batch's own for each
 currency. It goes back to the float row by row, in the database transaction in which the
 row's payout takes it from there (float_batches), so that such a payout is one like any
-other. A row that is refused gives its part back as well, so that a finished batch has none.
+other. A row that is refused gives its part back as well, so that a finished batch has none;
+a batch that is given up gives all of it back at once.
 
 The ids of a row's quote and payout follow from the batch and the row's place in it, so
 that a row whose payout is there already, after a restore for one, is known.
@@ -134,6 +135,29 @@ def give_back_for(payout: Payout) -> bool:
                 move_many([Move(name, kept.account_id, available, payout.units_sent)])
                 return True
     return False
+
+
+def give_back_rest(batch_id: UUID) -> None:
+    """Return all that a batch still has set aside, in the caller's transaction.
+
+    The caller has locked the batch, and makes no payout of it any more.
+    """
+    kept = list(FloatReserve.objects.filter(batch_id=batch_id).select_related("float"))
+    balances = lock_accounts(
+        [key for one in kept for key in (one.account_id, one.float.available_account_id)]
+    )
+    move_many(
+        [
+            Move(
+                movement(batch_id, f"given_up:{one.float.currency}"),
+                one.account_id,
+                one.float.available_account_id,
+                balances[one.account_id],
+            )
+            for one in kept
+            if balances[one.account_id] > 0
+        ]
+    )
 
 
 def lock_accounts(account_ids: Sequence[int]) -> dict[int, int]:

@@ -129,7 +129,8 @@ INVARIANTS = (
                 'quote_keeps_its_promise', 'payout_step_is_legal', 'payout_terms_are_fixed',
                 'payout_is_never_deleted', 'payout_event_is_for_ever',
                 'payouts_are_never_emptied', 'payout_events_are_never_emptied',
-                'conversion_is_for_ever', 'conversions_are_never_emptied'
+                'conversion_is_for_ever', 'conversions_are_never_emptied',
+                'reserve_is_for_ever', 'reserves_are_never_emptied'
             ]) AS wanted(name)
             LEFT JOIN pg_trigger t ON t.tgname = wanted.name AND t.tgenabled = 'A'
             WHERE t.oid IS NULL

@@ -15,7 +15,7 @@ from django.core.management import call_command
 from disbursements import batches
 from disbursements.models import Batch, BatchRow
 from engine.ledger.checks import check, listed_invariants
-from engine.payouts.models import Break, Fence, Payout
+from engine.payouts.models import Break, Fence, GatewayFee, Payout
 from engine.rails.models import MomoAccount, MomoSend
 from engine.rails.momo.accounts import set_credentials
 from engine.rails.momo.client import forget_tokens
@@ -231,4 +231,81 @@ def test_a_batch_that_was_begun_after_the_dump_may_be_begun_again(
     assert statuses() == {"delivered": 5}
     assert Counter(Counter(one["payee"] for one in mtn.state.ledger()).values()) == {1: 5}
     assert left() == 100_000 - 5025 - 4 * 102
+    assert check(listed_invariants()).clean
+
+
+@pytest.mark.parametrize("franc_more", [7, -1, 0])
+def test_a_batch_begun_again_at_other_fees_notes_what_its_payouts_took(
+    dump, merchant, mtn, left, monkeypatch, franc_more
+):
+    """The float has no more than what is left of it needs: what was paid is not needed twice."""
+    monkeypatch.setattr(batches, "ROWS_AT_ONCE", 2)
+    GatewayFee.objects.filter(gateway="mtn_momo").update(platform_units=1)
+    backup = dump()
+
+    def begin():
+        file_id = merchant.upload(csv_of(4, amount=23_000)).json()["file_id"]
+        return merchant.post("/bulk", {"file_id": file_id, "idempotency_key": "b-1"})
+
+    assert begin().status_code == 201
+    cost = Batch.objects.get().fees and 23_000 + 115 + 1
+    batches._pay_some(Batch.objects.get().pk)
+    look()
+    backup.restore()
+    drain_once()
+    assert reconcile()[1] == 0
+    call_command("unfreeze", by="alice", second="bob")
+    before = left()
+    GatewayFee.objects.filter(gateway="mtn_momo").update(platform_units=1 + franc_more)
+
+    assert begin().status_code == 201
+    assert left() == before - 2 * (cost + franc_more)
+    assert check(listed_invariants()).clean
+    assert batches._pay_some(Batch.objects.get().pk) == 2
+    assert check(listed_invariants()).clean
+    assert batches.pay_batches() == 2
+    look()
+
+    rows = BatchRow.objects.order_by("line").values_list("units", "is_from_reserve")
+    assert list(rows) == [(cost, False)] * 2 + [(cost + franc_more, True)] * 2
+    assert left() == before - 2 * (cost + franc_more)
+    assert statuses() == {"delivered": 5}
+    assert check(listed_invariants()).clean
+
+
+@pytest.mark.parametrize("franc_more", [7, -1])
+def test_a_payout_that_comes_back_after_its_batch_was_begun_again_at_other_fees(
+    dump, merchant, mtn, left, monkeypatch, franc_more
+):
+    """Its money comes out of what was set aside anew, at another price than its own."""
+    monkeypatch.setattr(batches, "ROWS_AT_ONCE", 2)
+    GatewayFee.objects.filter(gateway="mtn_momo").update(platform_units=1)
+    backup = dump()
+
+    def begin():
+        file_id = merchant.upload(csv_of(4)).json()["file_id"]
+        return merchant.post("/bulk", {"file_id": file_id, "idempotency_key": "b-1"})
+
+    begin()
+    batches._pay_some(Batch.objects.get().pk)
+    look()
+    backup.restore()
+    GatewayFee.objects.filter(gateway="mtn_momo").update(platform_units=1 + franc_more)
+    before = left()
+    assert begin().status_code == 201
+    drain_once()
+    assert reconcile()[1] == 0
+    assert check(listed_invariants()).clean
+    call_command("unfreeze", by="alice", second="bob")
+
+    assert batches._pay_some(Batch.objects.get().pk) == 2
+    assert check(listed_invariants()).clean
+    assert batches.pay_batches() == 2
+    look()
+
+    rows = BatchRow.objects.order_by("line").values_list("units", "is_from_reserve")
+    cost = 100 + 1 + 1 + 1
+    assert list(rows) == [(cost, True)] * 2 + [(cost + franc_more, True)] * 2
+    assert left() == before - 4 * cost - 2 * franc_more
+    assert statuses() == {"delivered": 5}
     assert check(listed_invariants()).clean
