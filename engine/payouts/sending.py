@@ -225,6 +225,8 @@ def _give_up(refused: Sequence[tuple[Payout, str]]) -> None:
     custody, so its hold stays until a person has seen where it is. Where the house itself
     was the bridge, nothing has left, and all of it is back at once.
     """
+    if not refused:
+        return
     crossed = _crossed_in_the_house([payout for payout, _ in refused if payout.leg > 1])
     services.return_from_bridge(sorted(crossed))
     release_crossings(sorted(crossed))

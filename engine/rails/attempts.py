@@ -83,6 +83,8 @@ def close_attempts(*, state: AttemptState, proofs: Mapping[int, Mapping[str, Any
     Returns those that were closed now; the others had been closed before.
     Raises IntegrityError when a dead one has no proof.
     """
+    if not proofs:
+        return set()
     rows = [{"id": key, "proof": proof} for key, proof in proofs.items()]
     with connection.cursor() as cursor:
         cursor.execute(CLOSE, {"state": state.value, "rows": json.dumps(rows)})
