@@ -81,7 +81,7 @@ def test_a_url_of_its_own_is_signed_by_the_first_endpoint_s_secret_too(
 )
 def test_no_other_endpoint_s_secret_signs_it(new_receiver, listen, tell, changes):
     own = new_receiver()
-    listen(new_receiver(), **changes)
+    listen(new_receiver(), **{"dialect": "signature"} | changes)
 
     tell(own.url)
     sending.deliver()
