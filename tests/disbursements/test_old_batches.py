@@ -8,6 +8,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from disbursements import batches
 from disbursements.models import Batch, BatchRow, PayoutFile
+from disbursements.rest import give_up
 from engine.common.ids import parse_public_id
 from engine.ledger.checks import check, listed_invariants
 from engine.ledger.models import Account
@@ -110,31 +111,46 @@ def test_what_is_left_is_set_aside_and_paid_to_the_end(upgraded, left, monkeypat
     assert findings() == []
 
 
-def test_where_the_float_is_too_short_it_says_so_and_goes_on_when_it_is_not(
-    upgraded, merchant, acme, give, left
-):
+@pytest.fixture
+def short(upgraded, merchant, left):
+    """The rest of the batch needs 204 francs, and the float has 98."""
     batch = upgraded()
-    merchant.pay(amount=str(left() - 600))
-    gap = left()
-    assert gap < 2 * COST or merchant.pay(amount=str(gap - 150))
-    held = left()
-    assert held < 2 * COST
-
+    merchant.pay(amount="99303")
+    assert left() == 98
     assert [batches.pay_batches(), batches.pay_batches()] == [0, 0]
+    return batch
 
-    assert told(merchant)["waiting_for"] == (
-        f"The float has {held}.00 XAF, and the rest of this batch needs 204.00."
+
+def test_where_the_float_is_too_short_it_says_so_and_goes_on_when_it_is_not(
+    short, merchant, acme, give, left, admin_client
+):
+    why = (
+        "The float has 98.00 XAF, and the rest of this batch needs 204.00."
         " It goes on by itself when the float covers it."
     )
-    assert (told(merchant)["status"], told(merchant)["made_payouts"]) == ("PROCESSING", 2)
-    assert (left(), FloatReserve.objects.count()) == (held, 0)
+    seen = told(merchant)
+    assert (seen["status"], seen["made_payouts"]) == ("PROCESSING", 2)
+    assert seen["waiting_for"] == why
+    for page in (f"{short.pk}/change/", ""):
+        assert why in admin_client.get(f"/admin/disbursements/batch/{page}").text
+    assert (left(), FloatReserve.objects.count()) == (98, 0)
     assert findings() == []
-    give(acme, units=204 - held, reference="bank-2")
+
+    give(acme, units=204 - 98, reference="bank-2")
     assert batches.pay_batches() == 2
+
     assert (told(merchant)["status"], told(merchant)["waiting_for"]) == ("COMPLETED", None)
     assert (left(), findings()) == (0, [])
-    batch.refresh_from_db()
-    assert batch.fees != []
+
+
+def test_what_nothing_was_set_aside_for_may_be_given_up(short, merchant, left):
+    assert give_up(batch_id=short.pk, reason="Nobody tops it up.") == 2
+
+    assert (told(merchant)["status"], told(merchant)["waiting_for"]) == ("COMPLETED", None)
+    assert [row["message"] for row in told(merchant)["errors"]] == [
+        "Payouts to it are not allowed.", "Nobody tops it up.", "Nobody tops it up.",
+    ]  # fmt: skip
+    assert (left(), findings(), batches.pay_batches()) == (98, [], 0)
 
 
 def test_a_row_that_may_be_paid_already_is_not_paid_again(upgraded, merchant, left):
