@@ -18,6 +18,7 @@ import structlog
 from django.db import connection, transaction
 
 from engine.rails.alarms import tell_operators
+from engine.rails.bank.copies import hold_files_of
 from engine.rails.bank.entries import DEBIT, Entry, read_entries
 from engine.rails.bank.reading import kind_of
 from engine.rails.bank.reports import Block, OrderStatus, StatusReport, Word, read_report
@@ -126,6 +127,7 @@ def _locked(names: Iterable[str], *, file: str = "") -> dict[str, BankTransfer]:
     if file:
         found = found | BankTransfer.objects.filter(file__message_id=file)
     keys = list(found.values_list("pk", flat=True))
+    hold_files_of(keys)
     rows = (
         BankTransfer.objects.select_for_update(of=("self",))
         .select_related("account", "file")

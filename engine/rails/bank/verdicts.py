@@ -6,7 +6,8 @@
 | a debit of another amount or payee | a person | alarm | alarm |
 | a debit that is pending | seen | nothing | nothing |
 | money back, with a reason | failed | alarm, books unchanged | nothing |
-| RJCT | failed | alarm | nothing |
+| RJCT of what it was given once, for a known reason | failed | alarm | nothing |
+| RJCT of what it may have twice, or for no known reason | a person | alarm | nothing |
 | RJCT as a duplicate | a person | nothing | nothing |
 | ACSC, ACCC | seen; arrived where the account's policy says so | nothing | alarm |
 | ACTC, ACCP, ACSP, … | seen | nothing | nothing |
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 
 from engine.common.units import format_units
+from engine.rails.bank.copies import may_be_twice
 from engine.rails.bank.entries import CREDIT, DEBIT
 from engine.rails.bank.failures import DUPLICATE, REASONS, failure_of_reason
 from engine.rails.bank.references import SCALE
@@ -47,6 +49,7 @@ PAYEE_DIFFERS = "the bank paid another account, or does not say which"
 CONTRADICTION = "the bank contradicts itself"
 OF_ANOTHER_FILE = "the bank's word is about another file"
 IS_DUPLICATE = "the bank has had it before, and refused it the second time"
+GIVEN_TWICE = "the bank refused a file that it may have twice"
 WORD_UNKNOWN = "the bank's word is not known"
 REASON_UNKNOWN = "the bank's reason is not known"
 BACK_WITHOUT_REASON = "money came back, and the bank does not say why"
@@ -55,6 +58,8 @@ REJECTED_LATE = "it was rejected after it had arrived"
 BOOKED_TWICE = "it was booked twice"
 PAID_AFTER_ALL = "it was paid although it had failed"
 STAY = frozenset({AMOUNT_DIFFERS, PAYEE_DIFFERS, CONTRADICTION})
+# A refusal of one copy says nothing of the other. Only its money ends these, either way.
+OF_COPIES = frozenset({IS_DUPLICATE, GIVEN_TWICE})
 ALARMS = frozenset(
     {"returned_late", "rejected_late", "booked_twice", "paid_after_all", "differs"}
 )
@@ -195,6 +200,13 @@ def _reject(transfer: BankTransfer, word: Word, said: Said) -> str:
         if word.reason in DUPLICATE:
             return "known"
         return _alarm(transfer, REJECTED_LATE, "rejected_late")
+    if transfer.why in STAY | OF_COPIES:
+        return "waits_for_person"
+    if may_be_twice(transfer):
+        why = IS_DUPLICATE if word.reason in DUPLICATE else GIVEN_TWICE
+        return _ask(transfer, why, said)
+    if word.reason not in REASONS and word.reason not in DUPLICATE:
+        return _ask(transfer, REASON_UNKNOWN, said)
     return _fail(transfer, word.reason, said, came_back=False)
 
 
@@ -223,7 +235,8 @@ def _see(transfer: BankTransfer, said: Said) -> str:
 
 def _ask(transfer: BankTransfer, why: str, said: Said) -> str:
     """Leave it to a person, once. Whatever has ended has ended."""
-    if transfer.why in {why, *STAY}:
+    outranked = STAY if why in STAY else STAY | OF_COPIES
+    if transfer.why == why or transfer.why in outranked:
         return "known"
     if transfer.finished_at:
         if transfer.why or why not in STAY:

@@ -120,7 +120,8 @@ class BankFile(models.Model):
 
     `digest` is the SHA-256 of what is sealed. `placed_in` is the folder that it was meant
     for, by that folder's own id, once it may have been put there. It is handed over once:
-    by the folder, or by the person who took it first.
+    by the folder, or by the person who took it first. `given_again_at` is when somebody had
+    its bytes once more: from then on the bank may have it twice.
     """
 
     message_id = models.CharField(max_length=35, unique=True)
@@ -135,6 +136,7 @@ class BankFile(models.Model):
     placed_in = models.UUIDField(null=True, blank=True)
     handed_at = models.DateTimeField(null=True, blank=True)
     handed_by = models.CharField(max_length=150, blank=True)
+    given_again_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ("-id",)
@@ -188,8 +190,9 @@ class BankTransfer(models.Model):
     engine let it out; `file` once it is in one, for good; `is_recalled` when a restored
     house remembers it only from its journal, so that it may be at the bank already and
     never goes into a file. `said` is the bank's last word that changed something, `seen_at`
-    its first. `why` says what a person has to decide. `returned_at` is when the money came
-    back although it had arrived.
+    its first. `why` says what a person has to decide. `told_at` is when the engine was told
+    that it arrived: a return that is read before makes it fail, and a later one is kept as
+    `returned_at`.
     """
 
     end_to_end_id = models.CharField(max_length=35, unique=True)
@@ -214,6 +217,7 @@ class BankTransfer(models.Model):
     why = models.CharField(max_length=60, blank=True)
     failure_code = models.CharField(max_length=50, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    told_at = models.DateTimeField(null=True, blank=True)
     returned_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -249,6 +253,11 @@ class BankTransfer(models.Model):
                 condition=Q(returned_at__isnull=True)
                 | Q(finished_at__isnull=False, failure_code=""),
                 name="bank_return_follows_arrival",
+            ),
+            models.CheckConstraint(
+                condition=Q(told_at__isnull=True)
+                | Q(finished_at__isnull=False, failure_code=""),
+                name="bank_engine_is_told_of_arrivals",
             ),
         ]
 

@@ -361,8 +361,8 @@ def test_what_the_bank_writes_freely_is_not_kept(account, sent):
         },
     )
 
-    assert read(content) == {sent.reference: "failed"}
-    assert row(sent).failure_code == "bank_failed"
+    assert read(content) == {sent.reference: "for_person"}
+    assert row(sent).finished_at is None
     assert row(sent).why == verdicts.REASON_UNKNOWN
     assert "Elodie" not in repr(footprint()) + repr(list(BankStatement.objects.values()))
 

@@ -78,11 +78,30 @@ def test_a_transfer_that_came_back_fails_with_its_reason(rail, account, send):
         assert (sighting.evidence["reason"], sighting.needs_person) == (reason, False)
 
 
-@pytest.mark.parametrize("reason", ["NARR", "XX99", "AC99"])
-def test_a_reason_that_nobody_knows_is_kept_and_shown_to_a_person(rail, account, send, reason):
+@pytest.mark.parametrize("reason", ["NARR", "XX99", "AC99", None])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_refusal_for_no_reason_that_we_know_ends_nothing(rail, account, send, reason, whole):
+    (sent,) = send()
+    file = row(sent).file.message_id
+    one = order(row(sent), reason=reason)
+
+    told = read(report(file, status="RJCT", reason=reason) if whole else report(file, one))
+
+    (sighting,) = rail.look_up([sent])
+    assert told == {sent.reference: "for_person"}
+    assert (sighting.outcome, sighting.needs_person) == (Outcome.SEEN, True)
+    assert sighting.evidence.get("reason") == reason
+    assert (row(sent).why, row(sent).finished_at) == (verdicts.REASON_UNKNOWN, None)
+    assert read(report(file, order(row(sent), reason="AC04"))) == {sent.reference: "failed"}
+
+
+@pytest.mark.parametrize("reason", ["NARR", "XX99"])
+def test_money_back_for_a_reason_that_nobody_knows_fails_and_is_shown(
+    rail, account, send, reason
+):
     (sent,) = send()
 
-    read(report(row(sent).file.message_id, order(row(sent), reason=reason)))
+    read(statement(back(row(sent), reason=reason)))
 
     (sighting,) = rail.look_up([sent])
     assert (sighting.outcome, sighting.failure_code) == (Outcome.DEAD, "bank_failed")
