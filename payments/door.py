@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from engine.common.times import now_in_books
 from engine.payouts.doors import Door
 from engine.payouts.states import Status
 from payments.describing import DIALECT, NAME, describe, describe_failure, payment_url
 from payments.endings import follow
 from payments.models import PaymentPayout
-from payments.opening import is_open, now_in_books
+from payments.opening import is_open
 from payments.recalling import PaymentsMemory
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import structlog
 from django.db import InterfaceError, OperationalError, connection, transaction
 
+from engine.common.times import now_in_books
 from engine.ledger.services import move_many
 from engine.payouts import fence
 from payments.endings import give_back
 from payments.models import Payment, PaymentStatus
-from payments.opening import has_live_payout, now_in_books
+from payments.opening import has_live_payout
 
 if TYPE_CHECKING:
     from uuid import UUID

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.db import connection
-
 from engine.partners.models import Partner
 from engine.payouts.errors import PayoutsFrozen
 from engine.payouts.models import Payout
@@ -32,14 +30,6 @@ def has_live_payout(payment: Payment) -> bool:
         payment.payout_id is not None
         and Payout.objects.filter(pk=payment.payout_id, finished_at__isnull=True).exists()
     )
-
-
-def now_in_books() -> datetime:
-    """The database's clock: it says when things expire, so it says what time it is."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        (moment,) = cursor.fetchone()
-        return moment  # type: ignore[no-any-return]
 
 
 def refuse_unapproved(payment: Payment) -> None:

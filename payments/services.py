@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from engine.common.ids import new_id, public_id
+from engine.common.times import now_in_books
 from engine.ledger import accounts
 from engine.ledger.services import move, move_many, open_account
 from engine.partners.errors import IdempotencyConflict
@@ -32,7 +33,7 @@ from payments.codes import new_code
 from payments.describing import NAME
 from payments.errors import CurrencyNotSupported, ExternalIdConflict, PaymentNotOpen
 from payments.models import FormSession, Payment, PaymentStatus
-from payments.opening import has_live_payout, is_open, now_in_books, refuse_unapproved
+from payments.opening import has_live_payout, is_open, refuse_unapproved
 from payments.owning import own
 from payments.sessions import keep_payee
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Creation", "asked_before", "create_payment", "expire_due", "expire_now",
-    "has_live_payout", "is_open", "now_in_books", "submit",
+    "has_live_payout", "is_open", "submit",
 ]  # fmt: skip
 LOCK_TEXT = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 6))"
 

@@ -9,6 +9,7 @@ import orjson
 from django.db import transaction
 
 from engine.common.secrets import seal, unseal
+from engine.common.times import now_in_books
 from engine.ledger import accounts
 from engine.ledger.services import open_account
 from engine.payouts.conversions import rate_text
@@ -18,7 +19,7 @@ from payments.codes import new_code
 from payments.describing import NAME
 from payments.errors import PaymentNotOpen
 from payments.models import FormSession
-from payments.opening import is_open, now_in_books, refuse_unapproved
+from payments.opening import is_open, refuse_unapproved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.common.errors import AmountInvalid, InvalidInput
-from engine.common.times import format_time
+from engine.common.times import format_time, now_in_books
 from engine.common.units import format_units
 from engine.payouts.errors import AmountTooSmall
 from engine.payouts.links import tracking_url
@@ -24,7 +24,7 @@ from payments.errors import AnswersInvalid, PaymentNotOpen
 from payments.fields import CHOICE, DetailsInvalid
 from payments.methods import method_for, methods_for, read_details, written
 from payments.models import FormSession, Payment
-from payments.opening import is_open, now_in_books
+from payments.opening import is_open
 from payments.page_words import masked_name
 from payments.services import submit
 from payments.sessions import open_session, review_of

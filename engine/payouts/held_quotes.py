@@ -12,10 +12,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from engine.common.errors import AmountInvalid
 from engine.common.ids import new_id
+from engine.common.times import now_in_books
 from engine.payouts.conversions import draft_conversion, rate_between
 from engine.payouts.errors import AmountTooSmall, RouteUnavailable
 from engine.payouts.float_quotes import fees_of, gateway_fees
@@ -80,7 +81,7 @@ def make_held_quote(request: HeldQuoteRequest) -> Quote:
     Raises RouteUnavailable, AmountTooSmall and AmountInvalid.
     """
     _refuse_unreachable(request)
-    now = _now()
+    now = now_in_books()
     book = price_book_with(schedule=request.fee_schedule_id)
     rate = None
     units = request.units
@@ -200,11 +201,3 @@ def _draft(
         created_at=now,
         expires_at=now + timedelta(seconds=settings.HELD_QUOTE_TTL_SECONDS),
     )
-
-
-def _now() -> datetime:
-    """By the database's clock, which says when the quote has expired."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        moment: datetime = cursor.fetchone()[0]
-        return moment

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
@@ -16,7 +16,7 @@ from engine.common.http import AddressRefused, check_url
 from engine.common.ids import new_id
 from engine.common.queue import after_commit
 from engine.common.secrets import seal, unseal
-from engine.common.times import format_time
+from engine.common.times import format_time, now_in_books
 from engine.partners.models import Partner
 from engine.webhooks.dialects.base import new_secret
 from engine.webhooks.errors import (
@@ -75,9 +75,9 @@ def owe_messages(drafts: Sequence[Draft]) -> list[Message]:
     """
     if not drafts:
         return []
-    # With the moment at hand Django writes all of them as arrays, by a statement that is short
-    # and the same for any number; with the column's own default it writes out every value.
-    now = _moment()
+    # With it Django writes arrays, by one short statement for any number; with the column's
+    # default it writes out every value.
+    now = now_in_books()
     messages = Message.objects.bulk_create(
         Message(
             partner_id=draft.partner_id,
@@ -106,14 +106,6 @@ def owe_messages(drafts: Sequence[Draft]) -> list[Message]:
         if _wants(endpoint, draft)
     )
     return messages
-
-
-def _moment() -> datetime:
-    """The database's clock, by which the column's default goes too."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT statement_timestamp()")
-        moment: datetime = cursor.fetchone()[0]
-        return moment
 
 
 def _wants(endpoint: Endpoint, told: Draft | Message) -> bool:

@@ -6,6 +6,7 @@ import orjson
 import pytest
 from django.utils import timezone
 
+from engine.common.times import now_in_books
 from engine.ledger.services import balance_of
 from engine.payouts import services
 from engine.payouts.states import Status
@@ -15,7 +16,7 @@ from payments import services as making
 from payments.door import describe
 from payments.errors import PaymentNotOpen
 from payments.models import Payment
-from payments.opening import is_open, now_in_books
+from payments.opening import is_open
 from payments.services import expire_due, expire_now, submit
 from payments.tasks import expire
 from tests.cast import footprint

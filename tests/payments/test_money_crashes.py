@@ -7,6 +7,7 @@ then is what stood before; and whoever comes by next takes the step, once.
 import pytest
 from django.db import OperationalError
 
+from engine.common.times import now_in_books
 from engine.ledger.services import balance_of
 from engine.payouts import services as engine
 from engine.payouts.models import Conversion, Payout
@@ -14,7 +15,7 @@ from engine.payouts.states import Status
 from engine.webhooks.models import Message
 from payments import endings, expiry, services, sessions
 from payments.models import FormSession, Payment, PaymentPayout
-from payments.opening import is_open, now_in_books
+from payments.opening import is_open
 from payments.services import create_payment, expire_due, expire_now, submit
 from tests.cast import count, drain_once, footprint
 from tests.payments.till import BANK, MOMO, WALLET, fill, pay

@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from engine.common.errors import AmountInvalid
+from engine.common.times import now_in_books
 from engine.ledger.errors import InsufficientFunds
 from engine.ledger.services import balance_of
 from engine.partners.errors import IdempotencyConflict
@@ -20,7 +21,7 @@ from payments.amounts import read_amount, write_amount
 from payments.codes import ALPHABET, is_code, new_code, parse_payment_id
 from payments.errors import CurrencyNotSupported, ExternalIdConflict
 from payments.models import Payment
-from payments.opening import is_open, now_in_books
+from payments.opening import is_open
 from payments.services import create_payment, expire_now
 from tests.cast import footprint
 from tests.payments.till import Till

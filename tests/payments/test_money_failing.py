@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from engine.common.times import now_in_books
 from engine.payouts import services
 from engine.payouts.models import (
     Conversion,
@@ -17,7 +18,7 @@ from engine.payouts.states import Status
 from engine.webhooks.models import Message
 from payments.door import PAYMENTS, describe, mend_url, payment_url
 from payments.models import Payment, PaymentPayout
-from payments.opening import is_open, now_in_books
+from payments.opening import is_open
 from tests.payments.till import (
     BANK,
     FAILS,

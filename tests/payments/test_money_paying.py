@@ -12,6 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from engine.common.secrets import SealBroken, unseal
+from engine.common.times import now_in_books
 from engine.ledger.services import balance_of
 from engine.payouts.models import (
     Payout,
@@ -19,7 +20,7 @@ from engine.payouts.models import (
 from engine.webhooks.models import Message
 from payments.door import describe
 from payments.models import FormSession
-from payments.opening import is_open, now_in_books
+from payments.opening import is_open
 from payments.payees import Payee
 from payments.services import submit
 from payments.sessions import details_of, review_of

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from engine.common.errors import AmountInvalid
+from engine.common.times import now_in_books
 from engine.partners.models import Partner
 from engine.payouts import errors, fence, journal
 from engine.payouts.models import (
@@ -21,7 +22,7 @@ from engine.payouts.models import (
 )
 from payments.errors import PaymentNotOpen
 from payments.models import FormSession
-from payments.opening import is_open, now_in_books
+from payments.opening import is_open
 from payments.payees import Payee
 from payments.services import create_payment, submit
 from payments.sessions import review_of

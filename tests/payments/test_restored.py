@@ -12,6 +12,7 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
+from engine.common.times import now_in_books
 from engine.ledger.checks import check, listed_invariants
 from engine.payouts import fence, journal, services
 from engine.payouts.errors import PayoutsFrozen
@@ -20,7 +21,7 @@ from engine.payouts.states import Status
 from engine.rails.base import Outcome, Sighting, rail_named
 from payments.door import describe
 from payments.models import FormSession, Payment, PaymentPayout, Token
-from payments.opening import is_open, now_in_books
+from payments.opening import is_open
 from payments.services import create_payment, expire_due, expire_now, submit
 from tests.cast import drain_once
 from tests.payments.till import (
