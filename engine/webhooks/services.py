@@ -75,8 +75,7 @@ def owe_messages(drafts: Sequence[Draft]) -> list[Message]:
     """
     if not drafts:
         return []
-    # With it Django writes arrays, by one short statement for any number; with the column's
-    # default it writes out every value.
+    # With it one short statement does for any number; with the column's default, none does.
     now = now_in_books()
     messages = Message.objects.bulk_create(
         Message(
