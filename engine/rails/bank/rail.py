@@ -25,6 +25,7 @@ from engine.rails.bank.folders import place_waiting_files
 from engine.rails.bank.looks import RECALLED, sighting_of
 from engine.rails.bank.references import NAME
 from engine.rails.bank.restore import BankRestore
+from engine.rails.bank.told import tell_arrivals
 from engine.rails.bank.transfers import preflight_orders, promise, release, transfers_of
 from engine.rails.base import Prepared, Receipt
 from engine.rails.models import BankTransfer
@@ -82,6 +83,7 @@ class BankRail:
         if not batch:
             return []
         with transaction.atomic(durable=True):
+            tell_arrivals(one.reference for one in batch)
             found = transfers_of(batch)
         return [sighting_of(found.get(one.reference)) for one in batch]
 

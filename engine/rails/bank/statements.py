@@ -55,6 +55,7 @@ class Desk:
     transfers: dict[str, BankTransfer] = field(default_factory=dict)
     lines: list[dict[str, Any]] = field(default_factory=list)
     changed: dict[int, BankTransfer] = field(default_factory=dict)
+    heard: dict[int, BankTransfer] = field(default_factory=dict)
     strangers: list[str] = field(default_factory=list)
 
     def note(self, name: str, said: Said, did: str) -> None:
@@ -93,7 +94,7 @@ def read_bank_file(content: bytes, *, file_name: str, by: str) -> tuple[BankStat
         else:
             desk = Desk(_locked(names))
             _apply_entries(desk, told.entries, kind, message_id)
-        BankTransfer.objects.bulk_update(desk.changed.values(), CHANGED)
+        BankTransfer.objects.bulk_update((desk.heard | desk.changed).values(), CHANGED)
         statement = BankStatement.objects.create(
             digest=digest,
             kind=kind,
@@ -150,7 +151,10 @@ def _apply_entries(desk: Desk, entries: list[Entry], kind: str, message_id: str)
         if transfer is None:
             _note_stranger(desk, entry, said)
             continue
+        before = transfer.said
         did = judge_entry(transfer, entry, said)
+        if transfer.said is not before:
+            desk.heard[transfer.pk] = transfer
         is_payment = did in {"arrived", "known"} and entry.direction == DEBIT
         if is_payment and entry.is_booked and name in paid:
             did = judge_second(transfer)

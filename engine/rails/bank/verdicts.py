@@ -3,9 +3,9 @@
 | the bank says | of one that is open | that arrived | that failed |
 |---|---|---|---|
 | a booked debit that shows it | arrived | known; twice: alarm | alarm, but for a return |
-| a debit of another amount or payee | a person | alarm | alarm |
+| a debit of another amount, or to another payee | a person | alarm | alarm |
 | a debit that is pending | seen | nothing | nothing |
-| money back, with a reason | failed | alarm, books unchanged | nothing |
+| money back, with a reason | failed | failed; once the engine was told: alarm | nothing |
 | RJCT of what it was given once, for a known reason | failed | alarm | nothing |
 | RJCT of what it may have twice, or for no known reason | a person | alarm | nothing |
 | RJCT as a duplicate | a person | nothing | nothing |
@@ -42,10 +42,12 @@ SETTLED = frozenset({"ACSC", "ACCC"})
 ACCEPTED = frozenset(
     {"RCVD", "ACTC", "ACCP", "ACSP", "ACWC", "ACWP", "ACFC", "ACIS", "PDNG", "PATC", "ACPD"}
 )
+# How much of a message's kind, such as camt.053.001.08, says what message it is.
+KIND = len("camt.053")
 PENDING = frozenset({"PDNG", "INFO", "FUTR"})
 # Why a person decides. The first three stay whatever the bank says next.
 AMOUNT_DIFFERS = "the bank's amount is another"
-PAYEE_DIFFERS = "the bank paid another account, or does not say which"
+PAYEE_DIFFERS = "the bank paid another account"
 CONTRADICTION = "the bank contradicts itself"
 OF_ANOTHER_FILE = "the bank's word is about another file"
 IS_DUPLICATE = "the bank has had it before, and refused it the second time"
@@ -111,7 +113,8 @@ def _judge_booked(transfer: BankTransfer, entry: Entry, said: Said) -> str:
         return _come_back(transfer, entry, said)
     if entry.direction != DEBIT or entry.is_return:
         return _ask(transfer, CONTRADICTION, said)
-    if entry.payee != transfer.iban:
+    # Its name is ours alone, and the payee optional: only another payee contradicts.
+    if entry.payee and entry.payee != transfer.iban:
         return _ask(transfer, PAYEE_DIFFERS, said)
     return _arrive(transfer, said)
 
@@ -165,13 +168,7 @@ def _arrive(transfer: BankTransfer, said: Said) -> str:
         came_back = (transfer.said or {}).get("came_back", False)
         return "known" if came_back else _alarm(transfer, PAID_AFTER_ALL, "paid_after_all")
     if transfer.finished_at:
-        before = transfer.said or {}
-        is_other = before.get("message", "")[:8] == said.kind[:8] and (
-            said.bank_reference
-            and before.get("bank_reference")
-            and before["bank_reference"] != said.bank_reference
-        )
-        return _alarm(transfer, BOOKED_TWICE, "booked_twice") if is_other else "known"
+        return _hear_again(transfer, said)
     if transfer.why in STAY:
         return "waits_for_person"
     _hear(transfer, said)
@@ -179,10 +176,23 @@ def _arrive(transfer: BankTransfer, said: Said) -> str:
     return "arrived"
 
 
+def _hear_again(transfer: BankTransfer, said: Said) -> str:
+    """A payment that is known. Notices and statements call it differently, each for good."""
+    kind, before = said.kind[:KIND], transfer.said or {}
+    others = before.get("others", {})
+    names = {before.get("message", "")[:KIND]: before.get("bank_reference", "")} | others
+    known = names.get(kind)
+    if known and said.bank_reference and known != said.bank_reference:
+        return _alarm(transfer, BOOKED_TWICE, "booked_twice")
+    if said.bank_reference and not known:
+        transfer.said = before | {"others": others | {kind: said.bank_reference}}
+    return "known"
+
+
 def _come_back(transfer: BankTransfer, entry: Entry, said: Said) -> str:
     if transfer.failure_code:
         return "known"
-    if transfer.finished_at:
+    if transfer.finished_at and not _may_still_fail(transfer, entry):
         if transfer.returned_at is not None:
             return "known"
         transfer.returned_at = timezone.now()
@@ -190,6 +200,12 @@ def _come_back(transfer: BankTransfer, entry: Entry, said: Said) -> str:
     if not entry.is_return:
         return _ask(transfer, BACK_WITHOUT_REASON, said)
     return _fail(transfer, entry.reason, said, came_back=True)
+
+
+def _may_still_fail(transfer: BankTransfer, entry: Entry) -> bool:
+    """Whether it arrived, came back, and nobody was told of either yet."""
+    is_clear = entry.is_return and entry.reason not in DUPLICATE
+    return is_clear and transfer.told_at is None and not transfer.why
 
 
 def _reject(transfer: BankTransfer, word: Word, said: Said) -> str:
@@ -202,12 +218,18 @@ def _reject(transfer: BankTransfer, word: Word, said: Said) -> str:
         return _alarm(transfer, REJECTED_LATE, "rejected_late")
     if transfer.why in STAY | OF_COPIES:
         return "waits_for_person"
-    if may_be_twice(transfer):
-        why = IS_DUPLICATE if word.reason in DUPLICATE else GIVEN_TWICE
+    if why := _doubt(transfer, word.reason):
         return _ask(transfer, why, said)
-    if word.reason not in REASONS and word.reason not in DUPLICATE:
-        return _ask(transfer, REASON_UNKNOWN, said)
     return _fail(transfer, word.reason, said, came_back=False)
+
+
+def _doubt(transfer: BankTransfer, reason: str) -> str:
+    """Why a refusal does not prove that the bank pays nothing, if so."""
+    if reason in DUPLICATE:
+        return IS_DUPLICATE
+    if may_be_twice(transfer):
+        return GIVEN_TWICE
+    return "" if reason in REASONS else REASON_UNKNOWN
 
 
 def _fail(transfer: BankTransfer, reason: str, said: Said, *, came_back: bool) -> str:

@@ -60,6 +60,8 @@ AGAIN = "AND (OLD.given_again_at IS NULL OR NEW.given_again_at = OLD.given_again
 ARRIVED_BEFORE = """
 UPDATE rails_banktransfer SET told_at = finished_at
 WHERE finished_at IS NOT NULL AND failure_code = '';
+UPDATE rails_banktransfer SET why = 'the bank paid another account'
+WHERE why = 'the bank paid another account, or does not say which';
 """
 
 

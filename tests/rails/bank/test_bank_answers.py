@@ -107,6 +107,28 @@ def test_what_is_pending_was_seen_and_no_more(account, sent, look):
     assert sighting.seen_at == row(sent).seen_at
 
 
+def test_a_debit_that_names_no_payee_settles_it(account, sent, look):
+    assert read(statement(entry(row(sent), payee=None))) == {sent.reference: "arrived"}
+
+    assert (look(sent).outcome, look(sent).needs_person) == (Outcome.FINAL, False)
+    assert row(sent).why == ""
+
+
+@pytest.mark.parametrize("change", [{"units": 1233}, {"currency": "USD"}])
+def test_a_debit_that_names_no_payee_and_differs_settles_nothing(account, sent, look, change):
+    content = statement(entry(row(sent), payee=None, **change))
+
+    assert read(content) == {sent.reference: "for_person"}
+    assert (look(sent).outcome, row(sent).finished_at) == (Outcome.SEEN, None)
+
+
+def test_a_debit_without_payee_on_another_account_settles_nothing(account, sent, look):
+    told = read(statement(entry(row(sent), payee=None), account=PAYEE))
+
+    assert told == {sent.reference: "of_another_account"}
+    assert look(sent).outcome is Outcome.UNKNOWN
+
+
 # It is not what was promised.
 
 
@@ -117,7 +139,6 @@ def test_what_is_pending_was_seen_and_no_more(account, sent, look):
         ({"units": 1235}, verdicts.AMOUNT_DIFFERS),
         ({"currency": "USD"}, verdicts.AMOUNT_DIFFERS),
         ({"payee": PAYEE_2}, verdicts.PAYEE_DIFFERS),
-        ({"payee": None}, verdicts.PAYEE_DIFFERS),
         ({"reversal": True}, verdicts.CONTRADICTION),
         ({"reason": "AC04"}, verdicts.CONTRADICTION),
         ({"direction": "CRDT"}, verdicts.BACK_WITHOUT_REASON),

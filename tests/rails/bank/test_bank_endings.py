@@ -257,6 +257,17 @@ def test_a_notice_and_the_statement_after_it_are_one_payment(account, sent):
     read(statement(entry(row(sent), reference="N1"), kind="camt.054.001.08"))
 
     assert read(statement(entry(row(sent), reference="S1"))) == {sent.reference: "known"}
+    assert row(sent).why == ""
+
+
+def test_a_second_booking_is_an_alarm_where_notices_come_first(account, sent, look):
+    read(statement(entry(row(sent), reference="N1"), kind="camt.054.001.08"))
+    read(statement(entry(row(sent), reference="S1")))
+    assert read(statement(entry(row(sent), reference="S1"))) == {sent.reference: "known"}
+
+    assert read(statement(entry(row(sent), reference="S2"))) == {sent.reference: "booked_twice"}
+    assert look(sent).outcome is Outcome.FINAL
+    assert row(sent).why == verdicts.BOOKED_TWICE
 
 
 def test_an_old_word_read_late_wakes_nothing_that_has_ended(account, send, look):
