@@ -59,16 +59,22 @@ def main(arguments: list[str]) -> int:
     size = QUICK if options.quick else FULL
     ages = tuple(age for age in size.ages if age <= options.payouts)
     rows: dict[str, Row] = {}
+    is_whole = True
     began = datetime.now(UTC)
     commit = machine.commit()
     with house.opened() as opened:
         about = machine.describe(opened)
-        bench = Bench(opened, size, rows)
-        bench.settle()
-        bench.rounds()
-        bench.age(ages)
-        if options.peers:
-            peers.measure_peers(opened, rows, seconds=size.seconds, rounds=size.rounds)
+        try:
+            bench = Bench(opened, size, rows)
+            bench.settle()
+            bench.rounds()
+            bench.age(ages)
+            if options.peers:
+                peers.measure_peers(opened, rows, seconds=size.seconds, rounds=size.rounds)
+        except KeyboardInterrupt:
+            # Hours may have gone into the rows that there are.
+            print("Ended early; this is what was measured until then.")
+            is_whole = False
     told = report.tell(
         rows,
         {
@@ -79,9 +85,10 @@ def main(arguments: list[str]) -> int:
         },
     )
     print(report.table(told))
-    if options.json or not options.quick:
+    is_kept = is_whole and not options.quick
+    if options.json or is_kept:
         report.keep(told, options.json)
-    if not options.quick:
+    if is_kept:
         picture.draw(told)
         report.write_page(told)
     failed = [name for name, row in rows.items() if row.failures]
