@@ -22,6 +22,7 @@ from engine.rails.models import BankAccount, BankFile, BankTransfer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from uuid import UUID
 
     from django.db.models import QuerySet
 
@@ -29,7 +30,7 @@ logger = structlog.get_logger(__name__)
 
 TRANSFERS_MAX = 1000
 SATURDAY = 5
-# What is shown to a person of a transfer that cannot go into any file.
+# What is shown to a person of a transfer as long as it cannot go into any file.
 NO_NAME = "nobody's name can be read for it"
 
 
@@ -69,9 +70,9 @@ def _make_file(account_id: int) -> BankFile | None:
         return None
 
 
-def waiting_of(account: BankAccount) -> list[BankTransfer]:
-    """What may go into the account's next file, locked, the oldest first."""
-    locked = _waiting(account_id=account.pk).select_for_update(of=("self",))
+def waiting_of(account: BankAccount, *, after: int = 0) -> list[BankTransfer]:
+    """What may go into the account's next file, locked, the oldest `after` that id first."""
+    locked = _waiting(account_id=account.pk, id__gt=after).select_for_update(of=("self",))
     return list(locked.order_by("id")[:TRANSFERS_MAX])
 
 
@@ -81,7 +82,7 @@ def _waiting(**where: Any) -> QuerySet[BankTransfer]:
         released_at__isnull=False,
         is_recalled=False,
         finished_at__isnull=True,
-        why="",
+        why__in=("", NO_NAME),
         **where,
     )
 
@@ -96,16 +97,35 @@ def _is_due(account: BankAccount, waiting: Sequence[BankTransfer], now: datetime
     return bool(waiting) and (len(waiting) >= TRANSFERS_MAX or due_at(account, waiting) <= now)
 
 
+def _named(
+    account: BankAccount, waiting: Sequence[BankTransfer]
+) -> tuple[list[BankTransfer], dict[UUID, str]]:
+    """Those of them that can be written, with others behind them in their place, and names.
+
+    Whose name cannot be opened here now waits: another worker, or this one with another
+    key, may open it. It is shown to a person meanwhile, and takes no other's place.
+    """
+    going: list[BankTransfer] = []
+    names: dict[UUID, str] = {}
+    nameless: list[int] = []
+    page = list(waiting)
+    while page:
+        names |= names_of(one.payout_id for one in page)
+        going += [one for one in page if one.payout_id in names]
+        nameless += [one.pk for one in page if one.payout_id not in names]
+        is_more = len(page) == TRANSFERS_MAX and len(going) < TRANSFERS_MAX
+        page = waiting_of(account, after=page[-1].pk) if is_more else []
+    if nameless:
+        logger.error("bank_transfers_without_name", transfers=len(nameless))
+        BankTransfer.objects.filter(pk__in=nameless, why="").update(why=NO_NAME)
+    return going[:TRANSFERS_MAX], names
+
+
 def _keep_file(
     account: BankAccount, waiting: Sequence[BankTransfer], now: datetime
 ) -> BankFile | None:
-    names = names_of(one.payout_id for one in waiting)
-    nameless = [one.pk for one in waiting if one.payout_id not in names]
-    if nameless:
-        logger.error("bank_transfers_without_name", transfers=len(nameless))
-        BankTransfer.objects.filter(pk__in=nameless).update(why=NO_NAME)
-    going = [one for one in waiting if one.payout_id in names]
-    if not going:
+    going, names = _named(account, waiting)
+    if not _is_due(account, going, timezone.now()):
         return None
     message_id, executes_on = new_message_id(), execution_day(account, now)
     content = write_file(
@@ -128,7 +148,7 @@ def _keep_file(
         executes_on=executes_on,
         created_at=now,
     )
-    BankTransfer.objects.filter(pk__in=[one.pk for one in going]).update(file=file)
+    BankTransfer.objects.filter(pk__in=[one.pk for one in going]).update(file=file, why="")
     logger.info("bank_file_made", file=message_id, transfers=len(going))
     return file
 
