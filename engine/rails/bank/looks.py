@@ -21,6 +21,7 @@ LOOK_SECONDS = 20.0
 # A SEPA transfer arrives on the working day after, in the course of the day.
 ARRIVES_AT = time(18, 0)
 RECALLED = "it is known from the journal alone, and may be at the bank already"
+ACCOUNT_IS_OFF = "its account is off, and none of ours is on to pay it"
 SILENT = "the bank has said nothing of it for too long"
 
 
@@ -61,6 +62,8 @@ def why_person(transfer: BankTransfer) -> str:
         return transfer.why
     if transfer.is_recalled:
         return RECALLED
+    if transfer.file is None and not transfer.account.is_enabled:
+        return ACCOUNT_IS_OFF
     since = transfer.heard_at or (transfer.file and transfer.file.handed_at)
     silent = timedelta(hours=transfer.account.silent_hours)
     return SILENT if timezone.now() - (since or transfer.created_at) > silent else ""

@@ -21,12 +21,18 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from engine.rails.bank.files import make_due_files
-from engine.rails.bank.folders import place_waiting_files
-from engine.rails.bank.looks import RECALLED, sighting_of
+from engine.rails.bank.folders import in_their_folders, place_waiting_files
+from engine.rails.bank.looks import ACCOUNT_IS_OFF, RECALLED, sighting_of
 from engine.rails.bank.references import NAME
 from engine.rails.bank.restore import BankRestore
 from engine.rails.bank.told import tell_arrivals
-from engine.rails.bank.transfers import preflight_orders, promise, release, transfers_of
+from engine.rails.bank.transfers import (
+    leave_closed_accounts,
+    preflight_orders,
+    promise,
+    release,
+    transfers_of,
+)
 from engine.rails.base import Prepared, Receipt
 from engine.rails.models import BankTransfer
 
@@ -65,14 +71,23 @@ class BankRail:
         ]
 
     def submit(self, batch: Sequence[Prepared]) -> list[Receipt]:
-        """Let these go, make the files that are due, and put out what can be."""
+        """Let these go, make the files that are due, and put out what can be.
+
+        Nothing is let out, made or put out for an account whose folder is not the one that
+        it was, since only that one knows what the bank has.
+        """
         if not batch:
             return []
+        leave_closed_accounts(one.reference for one in batch)
         before = transfers_of(batch)
         was = {reference: _said(row) for reference, row in before.items()}
-        news = [reference for reference, row in before.items() if row.released_at is None]
+        accounts = in_their_folders({row.account_id for row in before.values()})
+        news = [
+            reference
+            for reference, row in before.items()
+            if row.released_at is None and row.account_id in accounts
+        ]
         release(news)
-        accounts = {row.account_id for row in before.values()}
         make_due_files(accounts)
         place_waiting_files(accounts)
         after = transfers_of(batch)
@@ -105,6 +120,8 @@ def _said(transfer: BankTransfer | None) -> str:
         return "no such transfer is kept here"
     if transfer.is_recalled:
         return RECALLED
+    if transfer.file is None and not transfer.account.is_enabled:
+        return ACCOUNT_IS_OFF
     if transfer.file is None:
         return "waits for the next file" if transfer.released_at else "was not let out yet"
     if transfer.file.handed_at is None:

@@ -13,8 +13,16 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import transaction
+from django.utils import timezone
 
-from engine.rails.bank.folders import marks_of
+from engine.rails.bank.folders import (
+    BY_FOLDER,
+    adopt_folder,
+    is_being_made,
+    marks_of,
+    was_placed,
+    what_lost,
+)
 from engine.rails.bank.references import CURRENCY, NETWORK
 from engine.rails.bank.transfers import transfers_of
 from engine.rails.errors import RailUnavailable
@@ -28,6 +36,7 @@ if TYPE_CHECKING:
     from engine.rails.statements import Held
 
 PROMISED = ("payout_id", "leg", "number", "iban", "units", "currency", "remittance")
+BEFORE = "a house before the restore"
 RETURNED = "it arrived, and came back later"
 
 
@@ -72,6 +81,9 @@ class BankRestore:
         """
         lost = set(BankLostFile.objects.values_list("message_id", flat=True))
         for account in BankAccount.objects.all():
+            why = _what_lost(account)
+            if why:
+                return why
             for message_id in _unknown_marks(account).keys() - lost:
                 return f"A bank may have file {message_id}, which the database does not know."
         return ""
@@ -83,8 +95,10 @@ class BankRestore:
         """
         differences: list[Difference] = []
         for account in BankAccount.objects.all():
+            differences += _go_on_without(account, explained)
             for message_id, mark in _unknown_marks(account).items():
                 differences += _hold_back(account, message_id, mark)
+            _note_what_was_handed(account)
         differences += [
             Difference(
                 "not_on_chain",
@@ -131,13 +145,57 @@ def _unknown_marks(account: BankAccount) -> dict[str, dict[str, Any]]:
     }
 
 
+def _what_lost(account: BankAccount) -> str:
+    try:
+        return what_lost(account)
+    except (OSError, ValueError) as error:
+        raise RailUnavailable(f"The folder of {account.name}: {error!r}") from None
+
+
+def _go_on_without(account: BankAccount, explained: Collection[str]) -> list[Difference]:
+    """Ask for the folder that is lost; once somebody has said that it is gone, do without.
+
+    Whatever it might have known to be at the bank counts as being there: no transfer that
+    is in no file goes into one, and every file counts as taken.
+    """
+    why = _what_lost(account)
+    if not why or account.folder_id is None:
+        return []
+    what = f"folder {account.folder_id.hex} of {account.name} is lost"
+    if what not in explained:
+        return [Difference("stranger", what, {"account": account.name, "why": why})]
+    try:
+        with transaction.atomic():
+            BankTransfer.objects.filter(
+                account=account, file__isnull=True, finished_at__isnull=True
+            ).update(is_recalled=True)
+            BankFile.objects.filter(account=account, handed_at__isnull=True).update(
+                handed_at=timezone.now(), handed_by=BEFORE
+            )
+            adopt_folder(account)
+    except OSError as error:
+        raise RailUnavailable(f"The folder of {account.name}: {error!r}") from None
+    return []
+
+
+def _note_what_was_handed(account: BankAccount) -> None:
+    """Let the database know of each of its files that the folder says has left."""
+    waiting = BankFile.objects.filter(account=account, handed_at__isnull=True)
+    files = list(waiting.select_related("account").defer("content_sealed"))
+    marks = marks_of(account) if files else {}
+    for file in files:
+        if file.message_id in marks and not is_being_made(file):
+            by = BY_FOLDER if was_placed(file, marks[file.message_id]) else BEFORE
+            waiting.filter(pk=file.pk).update(handed_at=timezone.now(), handed_by=by)
+
+
 def _hold_back(account: BankAccount, message_id: str, mark: dict[str, Any]) -> list[Difference]:
     """Let what a lost file held go into no other. Nothing to explain where all is known."""
     orders = [str(one) for one in mark.get("transfers", ())]
     with transaction.atomic():
         BankTransfer.objects.filter(
-            end_to_end_id__in=orders, file__isnull=True, is_recalled=False
-        ).update(is_recalled=True)
+            end_to_end_id__in=orders, file__isnull=True, finished_at__isnull=True
+        ).update(is_recalled=True, account=account)
         known = set(
             BankTransfer.objects.filter(end_to_end_id__in=orders).values_list(
                 "end_to_end_id", flat=True

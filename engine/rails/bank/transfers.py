@@ -26,6 +26,16 @@ RELEASE = """
 UPDATE rails_banktransfer SET released_at = clock_timestamp()
 WHERE end_to_end_id = ANY(%s) AND released_at IS NULL AND NOT is_recalled
 """
+# Who makes a file of it holds the row: then it is in that file, and stays.
+MOVE = """
+UPDATE rails_banktransfer t SET account_id = pays.id
+FROM rails_bankaccount closed, LATERAL (
+    SELECT id FROM rails_bankaccount
+    WHERE livemode = closed.livemode AND is_enabled ORDER BY id LIMIT 1
+) pays
+WHERE t.end_to_end_id = ANY(%s) AND closed.id = t.account_id AND NOT closed.is_enabled
+  AND t.file_id IS NULL AND NOT t.is_recalled AND t.finished_at IS NULL
+"""
 
 
 def preflight_orders(orders: Sequence[Order]) -> list[Order | Refusal]:
@@ -77,6 +87,15 @@ def release(references: Iterable[str]) -> None:
     """Let transfers go into the next file. Commits by itself."""
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(RELEASE, [list(references)])
+
+
+def leave_closed_accounts(references: Iterable[str]) -> None:
+    """Let what is in no file yet be paid by the account that pays now, if its own is off.
+
+    No bank has it, so it may go by any. What no account pays stays. Commits by itself.
+    """
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute(MOVE, [list(references)])
 
 
 def transfers_of(batch: Sequence[Prepared]) -> dict[str, BankTransfer]:

@@ -36,7 +36,8 @@ class BankAccount(models.Model):
     Its folder below BANK_DIR has its name. A file is made `batch_seconds` after the first
     transfer for it came, of all that have come by then. After `cut_off` (UTC) a file asks
     to be paid on the next working day. A transfer of which the bank has said nothing for
-    `silent_hours` is shown to a person.
+    `silent_hours` is shown to a person. `folder_id` is that folder's own id, kept before
+    anything was let out: without that very folder nobody knows what the bank has.
     """
 
     name = models.CharField(max_length=40, unique=True, validators=[FOLDER])
@@ -68,6 +69,7 @@ class BankAccount(models.Model):
         help_text="Believe ACSC in a pain.002; otherwise only a booked entry of a statement",
     )
     remittance = models.CharField(max_length=60, default="Payout", validators=[PLAIN])
+    folder_id = models.UUIDField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -186,7 +188,8 @@ class BankLostFile(models.Model):
 class BankTransfer(models.Model):
     """One credit transfer that a bank was asked for, or will be. It is for ever.
 
-    Above `created_at` is what was promised. Below is what happened: `released_at` once the
+    Above `created_at` is what was promised; `account` may change as long as it is in no
+    file. Below is what happened: `released_at` once the
     engine let it out; `file` once it is in one, for good; `is_recalled` when a restored
     house remembers it only from its journal, so that it may be at the bank already and
     never goes into a file. `said` is the bank's last word that changed something, `seen_at`

@@ -344,7 +344,7 @@ def test_a_person_takes_a_file_and_who_was_first_is_kept(rail, prepare):
     assert out() == {}
 
     content, is_first = folders.hand_over(file.pk, by="ada")
-    again, is_first_again = folders.hand_over(file.pk, by="bob")
+    again, is_first_again = folders.hand_over(file.pk, by="bob", is_copy_meant=True)
 
     file.refresh_from_db()
     assert content == again == content_of(file)
@@ -360,11 +360,14 @@ def test_a_file_that_goes_by_folder_is_given_to_no_person(account, send):
 
 
 def test_not_even_while_its_folder_cannot_be_written(rail, prepare, settings, tmp_path):
-    account = connect()
+    account = connect(batch_seconds=600)
+    rail.submit([prepare()])
+    BankAccount.objects.update(batch_seconds=0)
     home = settings.BANK_DIR
     settings.BANK_DIR = tmp_path / "not-a-folder"
     settings.BANK_DIR.write_text("")
-    rail.submit([prepare()])
+    make_due_files([account.pk])
+    folders.place_waiting_files([account.pk])
     settings.BANK_DIR = home
 
     with pytest.raises(folders.HandedOver):
@@ -383,6 +386,11 @@ def test_a_file_of_which_the_folder_knows_more_than_the_database_is_no_first_cop
     file = row(prepared).file
     folders.mark_handed(file)
 
-    _, is_first = folders.hand_over(file.pk, by="ada")
+    with pytest.raises(folders.TakenBefore):
+        folders.hand_over(file.pk, by="ada")
+    file.refresh_from_db()
+    assert (file.handed_at, file.given_again_at) == (None, None)
+    _, is_first = folders.hand_over(file.pk, by="ada", is_copy_meant=True)
 
-    assert is_first is False
+    file.refresh_from_db()
+    assert (is_first, file.handed_by, file.given_again_at is None) == (False, "ada", False)
