@@ -17,13 +17,21 @@ from unfold.enums import ActionVariant
 
 from engine.common.asking import AskingAdmin
 from engine.common.reading import ReadOnly
+from engine.common.secrets import SealBroken
 from engine.common.units import format_units
 from engine.rails.bank.files import ContentLost
-from engine.rails.bank.folders import HandedOver, hand_over, place_again
+from engine.rails.bank.folders import (
+    HandedOver,
+    TakenBefore,
+    goes_by_folder,
+    hand_over,
+    is_marked,
+    place_again,
+)
 from engine.rails.bank.ibans import is_bic, read_iban
 from engine.rails.bank.references import SCALE
 from engine.rails.errors import DestinationInvalid
-from engine.rails.models import BankAccount, BankDelivery, BankFile
+from engine.rails.models import BankAccount, BankFile
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -57,6 +65,12 @@ class BankAccountForm(forms.ModelForm):  # type: ignore[type-arg]
         if not is_bic(bic):
             raise ValidationError("That is not a BIC: 8 or 11 letters and digits.")
         return bic
+
+
+class CopyForm(forms.Form):
+    """Asks for the second consent that a second copy needs."""
+
+    is_copy_meant = forms.BooleanField(label="The bank never had it: give me a second copy")
 
 
 @admin.register(BankAccount)
@@ -134,7 +148,9 @@ class BankFileAdmin(ReadOnly, AskingAdmin):
     @admin.display(description="state")
     def state(self, file: BankFile) -> str:
         if file.handed_at is None:
-            return "waits for its folder" if _by_folder(file) else "waits to be taken"
+            if _may_be_taken(file):
+                return "may be taken: somebody began to, or a house before the restore did"
+            return "waits for its folder" if goes_by_folder(file) else "waits to be taken"
         return f"taken by {file.handed_by}, {file.handed_at:%-d %b %Y %H:%M} UTC"
 
     def has_take_permission(self, request: HttpRequest, _file: Any = None) -> bool:
@@ -145,9 +161,9 @@ class BankFileAdmin(ReadOnly, AskingAdmin):
         file = self.get_object(request, str(object_id))
         if file is None:
             return []
-        way = "put-again" if _by_folder(file) else "take"
+        way = "put-again" if goes_by_folder(file) else "take"
         offered = super().get_actions_detail(request, object_id)
-        is_due = way == "take" or file.handed_at is not None
+        is_due = way == "take" or file.handed_at is not None or _may_be_taken(file)
         return [one for one in offered if one.path == way and is_due]
 
     @action(  # type: ignore[untyped-decorator]
@@ -160,10 +176,19 @@ class BankFileAdmin(ReadOnly, AskingAdmin):
         """Ask, then give the file; who was the first is kept."""
         file = cast("BankFile", self.find(request, object_id))
         if request.method != "POST":
-            return self._ask_to_take(request, file)
+            return self._ask_to_take(request, file, is_copy=_had_before(file))
+        consent = CopyForm(request.POST)
         try:
-            content, is_first = hand_over(file.pk, by=cast("User", request.user).username)
-        except (HandedOver, ContentLost, OSError) as refusal:
+            content, is_first = hand_over(
+                file.pk,
+                by=cast("User", request.user).username,
+                is_copy_meant=consent.is_valid(),
+            )
+        except TakenBefore:
+            # Her page may be older than what somebody else has done since.
+            file.refresh_from_db()
+            return self._ask_to_take(request, file, is_copy=True)
+        except (HandedOver, ContentLost, SealBroken, OSError) as refusal:
             messages.error(request, f"Nothing was given: {refusal}")
             return HttpResponseRedirect(self.address("change", file.pk))
         self.log_change(request, file, "Taken." if is_first else "Taken once more.")
@@ -172,12 +197,14 @@ class BankFileAdmin(ReadOnly, AskingAdmin):
         answer["Cache-Control"] = "private, no-store"
         return answer
 
-    def _ask_to_take(self, request: HttpRequest, file: BankFile) -> HttpResponse:
+    def _ask_to_take(
+        self, request: HttpRequest, file: BankFile, *, is_copy: bool
+    ) -> HttpResponse:
         text = (
             f"It pays {file.transfers} transfers, {euros(file.units)} in all. Upload it at the"
             " bank once. It counts as taken from now on, by you."
         )
-        if file.handed_at is not None:
+        if is_copy:
             text = (
                 f"It is {self.state(file)}. At the bank twice, it may be paid twice. These are"
                 " the same bytes: take them only if the bank never had the file."
@@ -185,11 +212,11 @@ class BankFileAdmin(ReadOnly, AskingAdmin):
         return self.ask(
             request,
             file,
-            forms.Form(),
+            CopyForm() if is_copy else forms.Form(),
             title="Take this file to the bank?",
             button="Take it",
             text=text,
-            is_grave=file.handed_at is not None,
+            is_grave=is_copy,
         )
 
     @action(  # type: ignore[untyped-decorator]
@@ -214,7 +241,7 @@ class BankFileAdmin(ReadOnly, AskingAdmin):
             )
         try:
             place_again(file)
-        except (HandedOver, ContentLost, OSError) as refusal:
+        except (HandedOver, ContentLost, SealBroken, OSError) as refusal:
             messages.error(request, f"Nothing was written: {refusal}")
         else:
             self.log_change(request, file, "Put into the folder again.")
@@ -222,5 +249,13 @@ class BankFileAdmin(ReadOnly, AskingAdmin):
         return HttpResponseRedirect(self.address("change", file.pk))
 
 
-def _by_folder(file: BankFile) -> bool:
-    return file.placed_in is not None or file.account.delivery == BankDelivery.FOLDER
+def _had_before(file: BankFile) -> bool:
+    return file.handed_at is not None or _may_be_taken(file)
+
+
+def _may_be_taken(file: BankFile) -> bool:
+    """Whether the folder knows of somebody that the database does not."""
+    try:
+        return file.handed_at is None and is_marked(file)
+    except OSError:
+        return False

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from engine.rails.bank.files import content_of
-from engine.rails.bank.folders import folder_of
+from engine.rails.bank.folders import folder_of, mark_handed
 from engine.rails.models import BankAccount, BankFile, BankStatement, BankTransfer
 from tests.rails.bank.bank import entry, statement
 from tests.rails.bank.play import BIC, OURS, connect, out, row
@@ -67,7 +67,9 @@ def test_looking_at_a_file_and_its_question_takes_nothing(staff, waiting):
 def test_a_file_is_taken_once_and_later_copies_are_the_same_bytes(staff, waiting):
     first = staff().post(address("bankfile", "take", waiting.pk))
     asked = staff(name="bob").get(address("bankfile", "take", waiting.pk))
-    second = staff(name="bob").post(address("bankfile", "take", waiting.pk))
+    second = staff(name="bob").post(
+        address("bankfile", "take", waiting.pk), {"is_copy_meant": "on"}
+    )
 
     waiting.refresh_from_db()
     assert first.content == second.content == content_of(waiting)
@@ -244,3 +246,31 @@ def test_the_command_reads_files_once_and_says_what_they_did(account, send, tmp_
     assert lines[1:] == [f"{good}: was read before"] * 2
     assert "Nothing was changed" in errors.getvalue()
     assert BankStatement.objects.get().file_name == "good.xml"
+
+
+def test_two_people_with_the_same_page_do_not_both_get_the_file_without_a_word(staff, waiting):
+    for name in ("ada", "bob"):
+        page = staff(name=name).get(address("bankfile", "take", waiting.pk))
+        assert "Upload it at the bank once" in " ".join(body(page).split())
+
+    first = staff(name="ada").post(address("bankfile", "take", waiting.pk))
+    second = staff(name="bob").post(address("bankfile", "take", waiting.pk))
+
+    assert first["Content-Type"] == "application/xml"
+    assert second["Content-Type"].startswith("text/html")
+    assert "taken by ada" in body(second)
+    assert "second copy" in body(second)
+    assert [one.change_message for one in LogEntry.objects.all()] == ["Taken."]
+
+
+def test_a_person_is_warned_of_what_the_folder_knows_and_the_database_does_not(staff, waiting):
+    mark_handed(waiting)
+
+    asked = staff().get(address("bankfile", "take", waiting.pk))
+    refused = staff().post(address("bankfile", "take", waiting.pk))
+
+    for page in (asked, refused):
+        assert page["Content-Type"].startswith("text/html")
+        assert "paid twice" in body(page)
+    waiting.refresh_from_db()
+    assert waiting.handed_at is None
