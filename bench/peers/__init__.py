@@ -73,7 +73,7 @@ def _install() -> None:
         return
     for line in (
         [sys.executable, "-m", "venv", "--clear", str(PLACE)],
-        [str(PYTHON), "-m", "pip", "install", "--quiet", "--only-binary", ":all:", *WANTED],
+        [str(PYTHON), "-m", "pip", "install", "--quiet", *WANTED],
     ):
         answer = subprocess.run(line, capture_output=True, text=True, check=False)  # noqa: S603
         if answer.returncode != 0:
