@@ -32,7 +32,7 @@ from engine.rails.bank.verdicts import (
     judge_second,
     judge_word,
 )
-from engine.rails.models import BankStatement, BankTransfer
+from engine.rails.models import BankLostFile, BankStatement, BankTransfer
 from engine.rails.models.bank import REFERENCE
 
 if TYPE_CHECKING:
@@ -50,9 +50,13 @@ PAIN = "pain.002"
 
 @dataclass(slots=True)
 class Desk:
-    """The transfers that a file speaks of, locked, and what it has done so far."""
+    """The transfers that a file speaks of, locked, and what it has done so far.
+
+    `lost` are the names in the file that it is about, where a restore has lost that one.
+    """
 
     transfers: dict[str, BankTransfer] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
     lines: list[dict[str, Any]] = field(default_factory=list)
     changed: dict[int, BankTransfer] = field(default_factory=dict)
     heard: dict[int, BankTransfer] = field(default_factory=dict)
@@ -80,7 +84,7 @@ def read_bank_file(content: bytes, *, file_name: str, by: str) -> tuple[BankStat
     digest = sha256(content).digest()
     if kind.startswith(PAIN):
         report = read_report(content)
-        message_id, names = report.message_id, _names_in(report)
+        message_id = report.message_id
     else:
         told = read_entries(content, kind)
         message_id, names = told.message_id, {one.end_to_end_id for one in told.entries}
@@ -89,7 +93,8 @@ def read_bank_file(content: bytes, *, file_name: str, by: str) -> tuple[BankStat
         if known is not None:
             return known, False
         if kind.startswith(PAIN):
-            desk = Desk(_locked(names, file=report.file))
+            lost = _lost_orders(report.file)
+            desk = Desk(_locked({*_names_in(report), *lost}, file=report.file), lost=lost)
             _apply_report(desk, report, kind)
         else:
             desk = Desk(_locked(names))
@@ -119,6 +124,12 @@ def _known(digest: bytes) -> BankStatement | None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 6))", [digest.hex()])
     return BankStatement.objects.filter(digest=digest).first()
+
+
+def _lost_orders(file: str) -> frozenset[str]:
+    """What was in a file that a restore has lost, by its MsgId."""
+    lost = BankLostFile.objects.filter(message_id=file).first()
+    return frozenset() if lost is None else frozenset(str(one) for one in lost.orders)
 
 
 def _locked(names: Iterable[str], *, file: str = "") -> dict[str, BankTransfer]:
@@ -180,26 +191,39 @@ def _apply_report(desk: Desk, report: StatusReport, kind: str) -> None:
             told.add(order.end_to_end_id)
             _apply_order(desk, report, block, order, kind)
     word = _word_for_all(report)
-    if word is None:
+    is_at_odds = report.word.status == REJECTED and (word is None or word.status != REJECTED)
+    if word is None and not is_at_odds:
         if report.word.status or any(block.status for block in report.blocks):
             desk.note(report.file, Said(kind, report.message_id, PARTLY), "said_in_part")
         return
+    word = word or Word(PARTLY)
     said = Said(kind, report.message_id, word.status, word.reason)
-    rest = [
-        (name, transfer)
-        for name, transfer in desk.transfers.items()
-        if name not in told
-        and transfer.file is not None
-        and transfer.file.message_id == report.file
-    ]
-    if not rest and not told:
-        desk.note(report.file, said, "unknown_file")
-    if rest and not _is_whole(report, rest[0][1]):
+    rest = [name for name in desk.transfers if name not in told and _is_in(desk, name, report)]
+    if not rest and not told & desk.transfers.keys():
+        _note_unknown_file(desk, report, said)
+    if rest and not _is_whole(report, desk, rest[0]):
         desk.note(report.file, said, "other_count")
         return
-    for name, transfer in rest:
-        did = judge_word(transfer, word, said, order=None, file=report.file)
-        desk.note(name, said, did)
+    for name in rest:
+        transfer = desk.transfers[name]
+        if is_at_odds:
+            desk.note(name, said, contradict(transfer, said))
+        else:
+            did = judge_word(transfer, word, said, order=None, file=report.file)
+            desk.note(name, said, did)
+
+
+def _is_in(desk: Desk, name: str, report: StatusReport) -> bool:
+    """Whether a transfer of ours is in the file that the report is about."""
+    file = desk.transfers[name].file
+    return name in desk.lost if file is None else file.message_id == report.file
+
+
+def _note_unknown_file(desk: Desk, report: StatusReport, said: Said) -> None:
+    """A refusal of what bears a name of our making is for a person: what was in it?"""
+    desk.note(report.file, said, "unknown_file")
+    if said.status == REJECTED and OURS.match(report.file):
+        desk.strangers.append(report.file)
 
 
 def _apply_order(
@@ -229,22 +253,28 @@ def _apply_order(
 def _word_for_all(report: StatusReport) -> Word | None:
     """What holds for every transfer that has no word of its own; None where nothing does.
 
-    A file of ours is one part, whose name is its MsgId.
+    A file of ours is one part, whose name is its MsgId: what is said of the part is
+    narrower than what is said of the file, and holds where they differ.
     """
-    ours = [one for one in report.blocks if one.name == report.file and one.status]
-    words = [Word(one.status, one.reason or report.word.reason) for one in ours]
-    if report.word.status:
-        words.append(report.word)
+    whole = report.word
+    words = [
+        Word(
+            one.status, one.reason or (whole.reason if whole.status in {"", one.status} else "")
+        )
+        for one in report.blocks
+        if one.name == report.file and one.status
+    ] or [whole]
     statuses = {one.status for one in words}
-    if not words or PARTLY in statuses or len(statuses) > 1:
+    if len(statuses) > 1 or statuses & {"", PARTLY}:
         return None
     return max(words, key=lambda one: bool(one.reason))
 
 
-def _is_whole(report: StatusReport, transfer: BankTransfer) -> bool:
+def _is_whole(report: StatusReport, desk: Desk, name: str) -> bool:
     """Whether the bank counted as many transfers as we sent, if it says how many."""
-    file = transfer.file
-    return file is None or not report.count or report.count == str(file.transfers)
+    file = desk.transfers[name].file
+    sent = len(desk.lost) if file is None else file.transfers
+    return not report.count or report.count == str(sent)
 
 
 def _names_in(report: StatusReport) -> set[str]:

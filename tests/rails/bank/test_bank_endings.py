@@ -30,7 +30,6 @@ pytestmark = pytest.mark.django_db
 
 PAIN = [f"pain.002.001.{version}" for version in ("03", "05", "10", "14")]
 
-
 # It failed.
 
 
@@ -50,62 +49,6 @@ def test_a_rejected_transfer_is_dead_and_its_neighbours_are_not(account, send, l
     )
     assert dead.evidence["reason"] == "AC04"
     assert look(second).outcome is Outcome.UNKNOWN
-
-
-@pytest.mark.parametrize(
-    "words", [{"status": "RJCT", "reason": "FF01"}, {"block": "RJCT", "reason": "FF01"}]
-)
-def test_a_rejected_file_is_all_of_its_transfers(account, send, look, words):
-    batch = send(3)
-
-    told = read(report(row(batch[0]).file.message_id, **words))
-
-    assert set(told.values()) == {"failed"}
-    assert [look(one).failure_code for one in batch] == ["bank_refused_order"] * 3
-
-
-def test_a_rejected_file_touches_no_other(account, send, look):
-    first, second = send(), send()
-
-    read(report(row(first[0]).file.message_id, status="RJCT", reason="FF01"))
-
-    assert look(first[0]).outcome is Outcome.DEAD
-    assert look(second[0]).outcome is Outcome.UNKNOWN
-
-
-def test_a_file_of_other_size_than_ours_is_not_believed(account, send, look):
-    batch = send(3)
-    file = row(batch[0]).file.message_id
-
-    told = read(report(file, status="RJCT", reason="FF01", OrgnlNbOfTxs="2"))
-
-    assert told == {file: "other_count"}
-    assert [look(one).outcome for one in batch] == [Outcome.UNKNOWN] * 3
-
-
-def test_who_refuses_a_file_and_takes_a_transfer_of_it_contradicts_herself(account, send, look):
-    first, second = send(2)
-
-    told = read(
-        report(
-            row(first).file.message_id,
-            order(row(first), status="ACSP", reason=None),
-            status="RJCT",
-            reason="FF01",
-        )
-    )
-
-    assert told == {first.reference: "for_person", second.reference: "failed"}
-    assert (look(first).outcome, look(first).needs_person) == (Outcome.SEEN, True)
-
-
-def test_part_of_a_file_says_nothing_of_the_rest(account, send, look):
-    batch = send(2)
-
-    told = read(report(row(batch[0]).file.message_id, status="PART"))
-
-    assert set(told.values()) == {"said_in_part"}
-    assert [look(one).outcome for one in batch] == [Outcome.UNKNOWN] * 2
 
 
 @pytest.mark.parametrize("reason", sorted(verdicts.DUPLICATE))
@@ -315,15 +258,6 @@ def test_a_word_that_nobody_knows_is_for_a_person(account, sent, look, status):
     assert told == {sent.reference: "for_person"}
     assert (look(sent).outcome, look(sent).needs_person) == (Outcome.SEEN, True)
     assert row(sent).why == verdicts.WORD_UNKNOWN
-
-
-def test_a_report_on_a_file_that_is_not_ours_changes_nothing(account, sent):
-    before = footprint()
-
-    assert read(report("ZP" + "A" * 26, status="RJCT", reason="FF01")) == {
-        "ZP" + "A" * 26: "unknown_file"
-    }
-    assert footprint() == before
 
 
 # Nothing was said.

@@ -274,6 +274,29 @@ def test_a_file_that_was_made_after_the_dump_of_what_was_let_out_before_is_known
     assert status_of(payment) == "delivered"
 
 
+def test_a_refusal_of_a_whole_file_that_a_restore_lost_gives_its_funds_back(
+    till, staff, tmp_path
+):
+    bank = Bank(connect())
+    sent(till)
+    dump = Backup(tmp_path / "dump")
+    payment, transfer = sent(till)
+    (message_id,) = bank.take()[-1:]
+    dump.restore()
+    drain_once()
+    assert reconcile()["clean"]
+    unfreeze()
+
+    told = read(report(message_id, status="RJCT", reason="AM04"))
+    drain_once()
+
+    assert told == {transfer.end_to_end_id: "failed"}
+    payout = Payout.objects.get(pk=payment.payout_id)
+    assert (payout.status, payout.failure_code) == ("failed", "bank_account_short")
+    assert Payment.objects.get(pk=payment.pk).status == "pending"
+    books_are_true()
+
+
 def test_a_file_of_transfers_that_nobody_remembers_is_a_break(till, staff, tmp_path):
     connect()
     dump = Backup(tmp_path / "dump")

@@ -9,9 +9,9 @@ from engine.rails.bank.looks import RECALLED
 from engine.rails.bank.payees import name_payee
 from engine.rails.base import Outcome, Prepared
 from engine.rails.errors import RailUnavailable
-from engine.rails.models import BankAccount, BankTransfer
+from engine.rails.models import BankAccount, BankLostFile, BankTransfer
 from engine.rails.statements import CannotRecall
-from tests.rails.bank.bank import back, entry, read, statement
+from tests.rails.bank.bank import back, entry, read, report, statement
 from tests.rails.bank.play import out, row
 
 pytestmark = pytest.mark.django_db
@@ -126,6 +126,7 @@ def test_a_house_that_knows_all_its_files_is_behind_nobody(rail, account, sent):
 def test_a_return_after_the_arrival_is_listed_until_it_is_explained(rail, account, sent):
     read(statement(entry(row(sent))))
     assert rail.statement.delivered([sent]) == [True]
+    rail.look_up([sent])
     read(statement(back(row(sent))))
 
     (found,) = rail.statement.recover(explained=())
@@ -136,3 +137,48 @@ def test_a_return_after_the_arrival_is_listed_until_it_is_explained(rail, accoun
         f"pay_{row(sent).payout_id.hex} came back",
     )
     assert rail.statement.recover(explained={found.what}) == []
+
+
+# What the bank says of a file that nobody has any more.
+
+FILE = "ZP" + "F" * 26
+
+
+@pytest.fixture
+def lost_file(account, recall):
+    """A file that a bank may have, of which only the folder knows: one transfer."""
+    prepared = recall()
+    BankLostFile.objects.create(message_id=FILE, account=account, orders=[LOST])
+    return prepared
+
+
+@pytest.mark.parametrize("words", [{"status": "RJCT"}, {"block": "RJCT"}])
+def test_a_refusal_of_a_file_that_a_restore_lost_ends_its_transfers(look, lost_file, words):
+    told = read(report(FILE, reason="AM04", **words))
+
+    assert told == {LOST: "failed"}
+    sighting = look(lost_file)
+    assert (sighting.outcome, sighting.failure_code, sighting.needs_person) == (
+        Outcome.DEAD,
+        "bank_account_short",
+        False,
+    )
+
+
+def test_a_refusal_of_a_lost_file_for_no_reason_that_we_know_is_for_a_person(look, lost_file):
+    assert read(report(FILE, status="RJCT")) == {LOST: "for_person"}
+
+    assert (look(lost_file).outcome, look(lost_file).needs_person) == (Outcome.SEEN, True)
+
+
+def test_a_lost_file_of_other_size_than_ours_is_not_believed(look, lost_file):
+    told = read(report(FILE, status="RJCT", reason="AM04", OrgnlNbOfTxs="2"))
+
+    assert told == {FILE: "other_count"}
+    assert look(lost_file).outcome is Outcome.UNKNOWN
+
+
+def test_a_refusal_of_a_lost_file_touches_no_other(look, lost_file, sent):
+    assert read(report(FILE, status="RJCT", reason="AM04")) == {LOST: "failed"}
+
+    assert look(sent).outcome is Outcome.UNKNOWN
