@@ -1,8 +1,4 @@
-"""Signing keys and batches, as the people see them who look after merchants.
-
-A secret is rendered straight into the answer of the POST that made it, as in
-engine.partners.admin_keys: nobody can ask for it again.
-"""
+"""Signing keys and batches, as the people see them who look after merchants."""
 
 from __future__ import annotations
 
@@ -14,7 +10,6 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpResponseRedirect
-from django.shortcuts import render
 from django.utils.html import format_html
 from django.views.decorators.debug import sensitive_variables
 from unfold.decorators import action, display
@@ -27,6 +22,7 @@ from disbursements.progress import progress_of
 from disbursements.rest import BatchIsOver, give_up
 from engine.common.asking import AskingAdmin
 from engine.common.reading import ReadOnlyAdmin
+from engine.common.secret_admin import SecretAdmin, shown_networks
 from engine.partners.forms import LinesField
 from engine.partners.models import Partner
 from engine.partners.validation import exact_network, visible_text
@@ -70,9 +66,9 @@ class MintSigningKeyForm(forms.Form):
 
 
 @admin.register(SigningKey)
-class SigningKeyAdmin(AskingAdmin, ReadOnlyAdmin):
-    actions_list = ("mint",)
-    actions_detail = ("revoke",)
+class SigningKeyAdmin(SecretAdmin, ReadOnlyAdmin):
+    secret_word = "secret"  # noqa: S105 - a word on a page
+    copied_to = "where requests will be signed"
     list_display = ("key", "name", "partner", "state", "last_used_at", "created_at")
     list_filter = (("partner", admin.RelatedOnlyFieldListFilter),)
     list_select_related = ("partner",)
@@ -84,20 +80,6 @@ class SigningKeyAdmin(AskingAdmin, ReadOnlyAdmin):
         ("origins", "cidrs"),
         ("created_at", "last_used_at", "revoked_at"),
     )
-
-    def has_mint_permission(self, request: HttpRequest, _key: Any = None) -> bool:
-        return request.user.has_perm("disbursements.mint_signingkey")
-
-    def has_revoke_permission(self, request: HttpRequest, _key: Any = None) -> bool:
-        return request.user.has_perm("disbursements.revoke_signingkey")
-
-    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
-        """A key that is revoked has no more to be done to it."""
-        key = self.get_object(request, unquote(str(object_id)))
-        if key is None or key.revoked_at is not None:
-            return []
-        offered: list[Any] = super().get_actions_detail(request, object_id)
-        return offered
 
     @display(description="state", label={"active": "success", "revoked": "danger"})  # type: ignore[untyped-decorator]
     def state(self, key: SigningKey) -> str:
@@ -131,20 +113,12 @@ class SigningKeyAdmin(AskingAdmin, ReadOnlyAdmin):
                 cidrs=asked["cidrs"],
             )
             self.log_addition(request, key, f"Minted for {key.partner}.")
-        return self._show(request, key, secret)
-
-    @sensitive_variables("secret", "page")
-    def _show(self, request: HttpRequest, key: SigningKey, secret: str) -> HttpResponse:
-        page = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": "Copy the secret now",
-            "key": key,
-            "secret": secret,
-            "back_address": self.address("change", key.pk),
-        }
-        # The admin's own wrapper adds `no-store`, to this page as to every other.
-        return render(request, "admin/disbursements/signingkey/secret.html", page)
+        facts = (
+            ("x-zo-key", key.key),
+            ("x-zo-origin", ", ".join(key.origins)),
+            ("From", shown_networks(key.cidrs)),
+        )
+        return self.show_once(request, key, secret, facts)
 
     @action(  # type: ignore[untyped-decorator]
         description="Revoke",

@@ -1,8 +1,4 @@
-"""Minting and revoking tokens in the admin.
-
-A token is rendered straight into the answer of the POST that made it, as in
-engine.partners.admin_keys: nobody can ask for it again.
-"""
+"""Minting and revoking tokens in the admin."""
 
 from __future__ import annotations
 
@@ -10,19 +6,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
 from django.db import transaction
 from django.db.models import Q
 from django.http import HttpResponseRedirect
-from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldBooleanWidget
 
-from engine.common.asking import AskingAdmin
 from engine.common.reading import ReadOnlyAdmin
+from engine.common.secret_admin import SecretAdmin, shown_expiry, shown_networks
 from engine.partners.forms import MintForm
 from payments.models import Token
 from payments.tokens import mint_token, revoke_token
@@ -85,9 +79,8 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Token)
-class TokenAdmin(AskingAdmin, ReadOnlyAdmin):
-    actions_list = ("mint",)
-    actions_detail = ("revoke",)
+class TokenAdmin(SecretAdmin, ReadOnlyAdmin):
+    secret_word = "token"  # noqa: S105 - a word on a page
     list_display = (
         "shown", "name", "partner", "mode", "state", "boxes", "last_used_at", "expires_at"
     )  # fmt: skip
@@ -103,20 +96,6 @@ class TokenAdmin(AskingAdmin, ReadOnlyAdmin):
         ("last_used_at", "expires_at"),
         "revoked_at",
     )
-
-    def has_mint_permission(self, request: HttpRequest, _token: Any = None) -> bool:
-        return request.user.has_perm("payments.mint_token")
-
-    def has_revoke_permission(self, request: HttpRequest, _token: Any = None) -> bool:
-        return request.user.has_perm("payments.revoke_token")
-
-    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
-        """A token that is revoked has no more to be done to it."""
-        token = self.get_object(request, unquote(str(object_id)))
-        if token is None or token.revoked_at is not None:
-            return []
-        offered: list[Any] = super().get_actions_detail(request, object_id)
-        return offered
 
     @admin.display(description="token")
     def shown(self, token: Token) -> str:
@@ -140,7 +119,7 @@ class TokenAdmin(AskingAdmin, ReadOnlyAdmin):
 
     @admin.display(description="networks")
     def network_list(self, token: Token) -> str:
-        return ", ".join(token.cidrs) or "anywhere"
+        return shown_networks(token.cidrs)
 
     @action(  # type: ignore[untyped-decorator]
         description="Mint a token",
@@ -174,21 +153,12 @@ class TokenAdmin(AskingAdmin, ReadOnlyAdmin):
                 by=cast("User", request.user),
             )
             self.log_addition(request, token, f"Minted for {token.partner}.")
-        return self._show(request, token, text)
-
-    @sensitive_variables("text", "page")
-    def _show(self, request: HttpRequest, token: Token, text: str) -> HttpResponse:
-        page = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": "Copy the token now",
-            "token": token,
-            "boxes": self.boxes(token),
-            "secret": text,
-            "back_address": self.address("change", token.pk),
-        }
-        # The admin's own wrapper adds `no-store`, to this page as to every other.
-        return render(request, "admin/payments/token/secret.html", page)
+        facts = (
+            ("It may", self.boxes(token)),
+            ("From", shown_networks(token.cidrs)),
+            ("Expires", shown_expiry(token.expires_at)),
+        )
+        return self.show_once(request, token, text, facts)
 
     @action(  # type: ignore[untyped-decorator]
         description="Revoke",

@@ -32,6 +32,10 @@ class AskingAdmin(ModelAdmin):  # type: ignore[misc]
         name = f"{self.opts.app_label}_{self.opts.model_name}_{page}"
         return reverse(f"{self.admin_site.name}:{name}", args=of)
 
+    def asked_about(self, row: Any) -> str:
+        """What the question calls its row."""
+        return str(row)
+
     def ask(
         self,
         request: HttpRequest,
@@ -40,7 +44,7 @@ class AskingAdmin(ModelAdmin):  # type: ignore[misc]
         *,
         title: str,
         button: str,
-        text: str,
+        text: str = "",
         is_grave: bool = False,
         status: int = 200,
     ) -> HttpResponse:
@@ -52,6 +56,7 @@ class AskingAdmin(ModelAdmin):  # type: ignore[misc]
             "opts": self.opts,
             "title": title,
             "row": row,
+            "about": self.asked_about(row) if row else "",
             "form": form,
             "button": button,
             "text": text,

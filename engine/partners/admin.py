@@ -11,6 +11,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from engine.common.reading import ReadOnlyAdmin
+from engine.common.secret_admin import shown_networks
 from engine.common.units import format_usd
 from engine.partners import admin_staff  # noqa: F401 - registers its pages
 from engine.partners.admin_keys import KeyActions
@@ -145,7 +146,7 @@ class ApiKeyAdmin(KeyActions, ReadOnlyAdmin):
 
     @admin.display(description="Networks")
     def network_list(self, key: ApiKey) -> str:
-        return ", ".join(key.cidrs) or "anywhere"
+        return shown_networks(key.cidrs)
 
 
 @admin.register(EndUser)
