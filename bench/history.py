@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from bench.supply import PAYOUTS, QUOTES, USERS
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from bench.supply import Supply
 
 CHUNK = 200_000
@@ -50,21 +52,34 @@ def _add(supply: Supply, count: int) -> None:
     if row is None:
         raise LookupError("nothing was delivered that could be copied")
     payout, quote, available, held = row
+    # A thousand a second, the last of them an hour ago.
+    moment = f"now() - interval '1 hour' - ({first + count} - k) * interval '1 ms'"
+    copies = _copies(payout, quote, (available, held), moment)
+    for table, (condition, replaced) in copies.items():
+        supply.run(
+            f"{insert(supply, table, replaced)} JOIN generate_series({first},"
+            f" {first + count - 1}) AS g (k) ON {condition}"
+            f" JOIN bench_user u ON u.n = k % {USERS}"
+        )
+
+
+def _copies(
+    payout: UUID, quote: UUID, accounts: tuple[int, int], moment: str
+) -> dict[str, tuple[str, dict[str, str]]]:
+    """By table: which of its rows are copied, and what differs in each copy, as SQL."""
     digits = str(payout).replace("-", "")
     quote_key = f"('{QUOTES}' || lpad(to_hex(k), 12, '0'))::uuid"
     key = f"('{PAYOUTS}' || lpad(to_hex(k), 12, '0'))::uuid"
-    # A thousand a second, the last of them an hour ago.
-    moment = f"now() - interval '1 hour' - ({first + count} - k) * interval '1 ms'"
     terms = {
         "end_user_id": "u.user_id",
         "available_account_id": "u.available",
         "held_account_id": "u.held",
     }
     account = (
-        f"CASE t.{{0}} WHEN {available} THEN u.available"
-        f" WHEN {held} THEN u.held ELSE t.{{0}} END"
+        f"CASE t.{{0}} WHEN {accounts[0]} THEN u.available"
+        f" WHEN {accounts[1]} THEN u.held ELSE t.{{0}} END"
     )
-    copies = {
+    return {
         "payouts_quote": (
             f"t.id = '{quote}'",
             terms | {"id": quote_key, "payout_id": key},
@@ -95,12 +110,6 @@ def _add(supply: Supply, count: int) -> None:
             {"key": "md5(k::text)", "created_at": moment},
         ),
     }
-    for table, (condition, replaced) in copies.items():
-        supply.run(
-            f"{insert(supply, table, replaced)} JOIN generate_series({first},"
-            f" {first + count - 1}) AS g (k) ON {condition}"
-            f" JOIN bench_user u ON u.n = k % {USERS}"
-        )
 
 
 def insert(supply: Supply, table: str, replaced: dict[str, str]) -> str:

@@ -1,7 +1,6 @@
 """A backup restored after payments were paid out: none is paid again, none is forgotten.
 
-A payout of a payment comes back with its payment, from the sealed part of its journal
-line: under its old names, with the partner's money set aside and changed as it was.
+A payout comes back with its payment, out of its journal line, under their old names.
 """
 
 import contextlib

@@ -86,7 +86,8 @@ def test_an_edited_price_holds_for_the_next_quote(admin_client):
 
     admin_client.post(
         reverse("admin:payouts_assetprice_change", args=[price.pk]),
-        {"asset": "USDT", "usd_micros": 999_000, "as_of_0": "2026-11-01", "as_of_1": "10:00"},
-    )
+        {"asset": "USDT", "usd_micros": 999_000, "source": "the desk", "as_of_0": "2026-11-01",
+         "as_of_1": "10:00"},
+    )  # fmt: skip
 
     assert pricing.price_book().assets["USDT"] == 999_000

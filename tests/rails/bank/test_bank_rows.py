@@ -315,9 +315,10 @@ def test_a_file_never_changes(account, send, change):
 @pytest.mark.parametrize(
     "change", [{"finished_at": None}, {"failure_code": "iban_invalid"}, {"seen_at": None}]
 )
-def test_what_has_ended_never_changes(account, send, change):
+def test_what_has_ended_and_was_told_never_changes(rail, account, send, change):
     (sent,) = send()
     read(statement(entry(row(sent))))
+    rail.look_up([sent])
 
     refused(lambda: BankTransfer.objects.update(**change))
 
