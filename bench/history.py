@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 from bench.supply import PAYOUTS, QUOTES, USERS
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from bench.supply import Supply
 
 CHUNK = 200_000
@@ -64,7 +62,7 @@ def _add(supply: Supply, count: int) -> None:
 
 
 def _copies(
-    payout: UUID, quote: UUID, accounts: tuple[int, int], moment: str
+    payout: object, quote: object, accounts: tuple[object, object], moment: str
 ) -> dict[str, tuple[str, dict[str, str]]]:
     """By table: which of its rows are copied, and what differs in each copy, as SQL."""
     digits = str(payout).replace("-", "")
