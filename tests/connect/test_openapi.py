@@ -60,6 +60,7 @@ def test_every_operation_of_the_contract_is_there_and_has_a_name(document):
         [
             "createPayoutQuote",
             "createPayout",
+            "createPayoutBatch",
             "listPayouts",
             "getPayout",
             "createAddress",
@@ -108,6 +109,7 @@ def test_where_a_key_is_honoured_the_document_says_so(document):
     assert keyed == {
         "createPayoutQuote",
         "createPayout",
+        "createPayoutBatch",
         "createAddress",
         "createSandboxDeposit",
         "advanceSandboxPayout",
@@ -161,6 +163,7 @@ def app(test_api, finish):
 NAMES = [
     "createPayoutQuote",
     "createPayout",
+    "createPayoutBatch",
     "listPayouts",
     "getPayout",
     "createAddress",
