@@ -155,6 +155,10 @@ def test_the_count_is_bounded_and_a_page_still_says_whether_there_is_more(
 )
 def test_a_page_and_its_count_are_read_by_an_index(merchant, three, query):
     plans = []
+    with connection.cursor() as cursor:
+        # Of a table this small any index is as good; this one is no help in a large one.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("DROP INDEX payout_of_user")
 
     def explain(execute, sql, params, many, context):
         if "payouts_payout p" in sql:

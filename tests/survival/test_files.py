@@ -127,6 +127,7 @@ def test_a_file_whose_workers_are_killed_in_the_middle_pays_every_row_once(house
         "total_payouts": ROWS,
         "made_payouts": ROWS,
         "status": "COMPLETED",
+        "waiting_for": None,
         "errors": [],
         "created_at": "",
     }
