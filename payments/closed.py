@@ -137,7 +137,14 @@ def too_small(method: str) -> str:
 def _ended(payment: Payment) -> Said:
     payer = visible_text(payment.partner.name)
     reason = ""
-    if payment.failure_code in {"", "expired"}:
+    if not payment.is_final:
+        # Its time is over, and the sweep that gives the money back has yet to come.
+        headline = gettext("This link has expired.")
+        words = gettext(
+            "Nobody filled in the form before its time ran out. The money goes back to"
+            " %(payer)s: ask them for a new link."
+        )
+    elif payment.failure_code == "expired":
         headline = gettext("This link has expired.")
         words = gettext(
             "Nobody filled in the form before its time ran out. The money went back to"
