@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from engine.common.api import PROBLEM_TYPE, problem
 from engine.common.errors import RequestRefused
 from engine.common.forms import FormView
-from engine.common.limits import Allowance, RateLimit
+from engine.common.limits import RateLimit
 from engine.partners import answers
 from engine.partners.authentication import require_scope
 from engine.partners.errors import IdempotencyConflict, IdempotencyInProgress
@@ -50,7 +50,6 @@ class Endpoint(FormView):
     format_kwarg: str | None = None
     caller: Caller
     key: str | None = None
-    allowance: Allowance | None = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - DRF's signature
         """Run what comes before the handler, in the order the contract promises.
@@ -74,17 +73,6 @@ class Endpoint(FormView):
         """Refuse a caller who may not be here. Raises Forbidden."""
         if method in self.scopes:
             require_scope(self.caller, self.scopes[method])
-
-    def finalize_response(
-        self, request: Request, response: Response, *args: Any, **kwargs: Any
-    ) -> Response:
-        """Add what every answer says: the rest of the rate limit, and not to keep it."""
-        final: Response = super().finalize_response(request, response, *args, **kwargs)
-        final["Cache-Control"] = "no-store"
-        if self.allowance is not None:
-            for name, text in self.allowance.headers.items():
-                final[name] = text
-        return final
 
     def handle_exception(self, exc: Exception) -> Response:
         """Tell a caller whose first request still holds the lock that it does."""

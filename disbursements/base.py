@@ -44,10 +44,3 @@ class Endpoint(FormView):
 
     def get_exception_handler(self) -> Callable[..., Response | None]:
         return respond_to_error
-
-    def finalize_response(
-        self, request: Request, response: Response, *args: Any, **kwargs: Any
-    ) -> Response:
-        final: Response = super().finalize_response(request, response, *args, **kwargs)
-        final["Cache-Control"] = "no-store"
-        return final

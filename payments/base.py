@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from engine.common.forms import FormView
-from engine.common.limits import Allowance, RateLimit
+from engine.common.limits import RateLimit
 from payments.authentication import BearerAuthentication, require_payout
 from payments.codes import parse_payment_id
 from payments.errors import PaymentNotFound
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rest_framework.request import Request
-    from rest_framework.response import Response
 
     from payments.authentication import Bearer
 
@@ -33,7 +32,6 @@ class Endpoint(FormView):
     # The OpenAPI document is Connect's; this API has a page.
     schema = None
     bearer: Bearer
-    allowance: Allowance | None = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - DRF's signature
         """Who asks comes first: a stranger learns nothing of what she sent wrongly."""
@@ -66,13 +64,3 @@ class Endpoint(FormView):
         if payment is None:
             raise PaymentNotFound
         return payment
-
-    def finalize_response(
-        self, request: Request, response: Response, *args: Any, **kwargs: Any
-    ) -> Response:
-        final: Response = super().finalize_response(request, response, *args, **kwargs)
-        final["Cache-Control"] = "no-store"
-        if self.allowance is not None:
-            for name, text in self.allowance.headers.items():
-                final[name] = text
-        return final

@@ -12,11 +12,29 @@ from engine.common.errors import InvalidInput
 from engine.common.fields import query_errors
 
 if TYPE_CHECKING:
+    from rest_framework.request import Request
+    from rest_framework.response import Response
     from rest_framework.serializers import Serializer
+
+    from engine.common.limits import Allowance
 
 
 class FormView(APIView):
     """An address of a door that takes bodies and queries by forms."""
+
+    # What a caller may still ask; None where no answer speaks of it.
+    allowance: Allowance | None = None
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        """Add what every answer says: the rest of the rate limit, and not to keep it."""
+        final: Response = super().finalize_response(request, response, *args, **kwargs)
+        final["Cache-Control"] = "no-store"
+        if self.allowance is not None:
+            for name, text in self.allowance.headers.items():
+                final[name] = text
+        return final
 
     def read(self, form: type[Serializer[Any]]) -> dict[str, Any]:
         """The body, as `form` reads it. Raises DRF's ValidationError."""
