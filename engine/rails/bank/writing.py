@@ -105,10 +105,11 @@ def _lay_out(executes_on: date, payer: Payer, lines: Sequence[Line]) -> bytes:
 
 def _fix(content: bytes, texts: dict[str, str]) -> bytes:
     """Put what was chosen where the library has drawn something of its own."""
-    # The standard library's reader is safe here: sepaxml has written this a moment ago.
     from xml.etree import ElementTree as ET
 
-    root = ET.fromstring(content)  # noqa: S314 - our own bytes
+    from defusedxml.ElementTree import fromstring
+
+    root = fromstring(content, forbid_dtd=True)
     for path, text in texts.items():
         found = root.findall(path, NAMES)
         if len(found) != 1:
