@@ -1,6 +1,7 @@
 """Making database sessions meet: threads that merely start together meet by luck."""
 
-from threading import Thread
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Thread
 from time import monotonic, sleep
 
 import pytest
@@ -58,3 +59,19 @@ def wait_until_so_many_wait_for_me(wanted):
                 return
         sleep(0.01)
     pytest.fail("nobody waited: nothing is locked")
+
+
+def all_at_once(calls):
+    """Run each call in a thread of its own, none before all are ready."""
+    gate = Barrier(len(calls))
+
+    def run(call):
+        try:
+            connection.ensure_connection()
+            gate.wait(timeout=60)
+            return call()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))

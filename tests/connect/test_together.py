@@ -1,36 +1,18 @@
 """Many callers at one moment: each test lets its calls go at once, on own connections."""
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from engine.ledger.models import Account
 from engine.payouts.models import Payout, PayoutEvent, Quote
 from tests.cast import QUOTE, USDT, Api, count, units_held
-from tests.meeting import Session, wait_until_so_many_wait_for_me
+from tests.meeting import Session, all_at_once, wait_until_so_many_wait_for_me
 
 CALLERS = 64
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def all_at_once(calls):
-    """Run each call in a thread of its own, none before all are ready."""
-    gate = Barrier(len(calls))
-
-    def run(call):
-        try:
-            connection.ensure_connection()
-            gate.wait(timeout=60)
-            return call()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 def executes(api, quote_ids, keys):

@@ -9,11 +9,9 @@ from django.utils import timezone
 from engine.payouts.models import Payout
 from engine.rails.models import MomoSend, OperatorHealth
 from engine.rails.momo.client import forget_tokens
-from engine.rails.mtn_simulator.behaviour import Behaviour
-from engine.rails.mtn_simulator.server import Server
 from tests.cast import drain_once
 from tests.disbursements.merchant import NUMBER
-from tests.rails.momo.play import connect
+from tests.rails.momo.play import mtn_in_cameroon
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,12 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def mtn(settings):
     """MTN in Cameroon, which pays at once, and an account of ours there."""
-    settings.MOMO_STATUS_PER_SECOND = 1000.0
-    settings.MOMO_TIMEOUT_SECONDS = 5.0
-    forget_tokens()
-    behaviour = Behaviour(target_environment="mtncameroon", settle_seconds=0.0, hang_seconds=0)
-    with Server(behaviour=behaviour) as server:
-        connect(server)
+    with mtn_in_cameroon(settings) as server:
         yield server
 
 

@@ -18,12 +18,9 @@ from engine.ledger.checks import check, listed_invariants
 from engine.payouts.models import Break, Fence, GatewayFee, Payout
 from engine.rails.models import MomoAccount, MomoSend
 from engine.rails.momo.accounts import set_credentials
-from engine.rails.momo.client import forget_tokens
-from engine.rails.mtn_simulator.behaviour import Behaviour
-from engine.rails.mtn_simulator.server import Server
 from tests.cast import drain_once
 from tests.disbursements.merchant import csv_of
-from tests.rails.momo.play import KEY, connect, provision
+from tests.rails.momo.play import KEY, mtn_in_cameroon, provision
 from tests.restoring import Backup
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,12 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def mtn(settings):
     """MTN in Cameroon, which pays at once, and an account of ours there."""
-    settings.MOMO_STATUS_PER_SECOND = 1000.0
-    settings.MOMO_TIMEOUT_SECONDS = 5.0
-    forget_tokens()
-    behaviour = Behaviour(target_environment="mtncameroon", settle_seconds=0.0, hang_seconds=0)
-    with Server(behaviour=behaviour) as server:
-        connect(server)
+    with mtn_in_cameroon(settings) as server:
         yield server
 
 

@@ -1,10 +1,7 @@
 """The samples of docs/disbursements.md do what the page says."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import pytest
 from engine.payouts.models import Payout
 from tests.disbursements.merchant import NUMBER
 from tests.disbursements.test_signing import SECRET, VECTORS
+from tests.samples import run_sample
 
 PAGE = (Path(__file__).parents[2] / "docs" / "disbursements.md").read_text()
 PARTS = ("method", "path", "query", "body", "timestamp", "nonce", "origin")
@@ -30,16 +28,7 @@ def sample(language):
 
 def run(language, text, **environment):
     command, _ = RUNS[language]
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed here: the sample was not run")
-    return subprocess.run(
-        [*command, text],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-        env=os.environ | environment,
-    ).stdout.strip()
+    return run_sample(command, text, **environment)
 
 
 @pytest.mark.parametrize("language", RUNS)

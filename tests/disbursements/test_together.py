@@ -2,39 +2,22 @@
 
 import json
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 
 import pytest
 import redis
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from disbursements.models import SeenNonce
 from engine.ledger.models import Account
 from engine.payouts.models import Payout
 from tests.disbursements.merchant import BASE, NUMBER, Merchant, csv_of
-from tests.meeting import Session, wait_until_so_many_wait_for_me
+from tests.meeting import Session, all_at_once, wait_until_so_many_wait_for_me
 
 CALLERS = 100
 EXECUTE = f"{BASE}/execute"
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def all_at_once(calls):
-    gate = Barrier(len(calls))
-
-    def run(call):
-        try:
-            connection.ensure_connection()
-            gate.wait(timeout=60)
-            return call()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 def sender(merchant, body, headers):

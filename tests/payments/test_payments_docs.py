@@ -2,10 +2,7 @@
 
 import hmac
 import json
-import os
 import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from payments.models import Payment, PaymentStatus
 from payments.serializers import PaymentForm
 from tests.payments.api_cast import Shop, make_token
 from tests.payments.till import Till
+from tests.samples import run_sample
 
 PAGE = (Path(__file__).parents[2] / "docs" / "payments.md").read_text()
 TOKEN = "tk_live_" + "7" * 42
@@ -55,26 +53,13 @@ def samples(language):
     return [re.sub(r"^   ", "", text, flags=re.MULTILINE) for text in found]
 
 
-def run(command, text, **environment):
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed here: the sample was not run")
-    return subprocess.run(
-        [*command, text],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-        env=os.environ | environment,
-    ).stdout.strip()
-
-
 def verdict(language, **changes):
     command, program = RUNS[language]
     (sample,) = samples(language)
     told = {"body": HEX, "signature": SIGNATURE, "token": TOKEN} | changes
     for name, text in told.items():
         program = program.replace(f"{{{name}}}", text)
-    return run(command, program.replace("{sample}", sample)).lower()
+    return run_sample(command, program.replace("{sample}", sample)).lower()
 
 
 @pytest.mark.parametrize("language", RUNS)
@@ -112,7 +97,7 @@ def test_the_calls_lead_from_a_token_to_succeeded(shop, acme, live_server, finis
             "PAYMENT": told.get("id", ""),
             "SESSION": told.get("state", {}).get("fields", {}).get("session", ""),
         }
-        told.update(json.loads(run(["sh", "-c"], sample, NO_PROXY="*", **environment)))
+        told.update(json.loads(run_sample(["sh", "-c"], sample, NO_PROXY="*", **environment)))
         return dict(told)
 
     ask, look, fill, agree = samples("sh")

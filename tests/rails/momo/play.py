@@ -1,6 +1,7 @@
 """What the tests of mobile money share: an account made, payouts driven, callbacks heard."""
 
 import json
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from uuid import uuid4
@@ -13,6 +14,9 @@ from engine.rails.errors import RailUnavailable
 from engine.rails.models import MomoSend
 from engine.rails.momo import hints
 from engine.rails.momo.accounts import connect_account, set_credentials
+from engine.rails.momo.client import forget_tokens
+from engine.rails.mtn_simulator.behaviour import Behaviour
+from engine.rails.mtn_simulator.server import Server
 
 KEY = "a-subscription-key-of-32-letters"
 
@@ -121,3 +125,15 @@ class Door:
 def posts(mtn, prepared):
     """How often a reference was handed over."""
     return mtn.state.posts.get(prepared.reference, 0)
+
+
+@contextmanager
+def mtn_in_cameroon(settings):
+    """MTN's simulator in Cameroon, which pays at once, and an account of ours there."""
+    settings.MOMO_STATUS_PER_SECOND = 1000.0
+    settings.MOMO_TIMEOUT_SECONDS = 5.0
+    forget_tokens()
+    behaviour = Behaviour(target_environment="mtncameroon", settle_seconds=0.0, hang_seconds=0)
+    with Server(behaviour=behaviour) as server:
+        connect(server)
+        yield server
