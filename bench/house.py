@@ -116,8 +116,9 @@ def opened() -> Iterator[House]:
         _make_tables()
         yield house
     finally:
-        for name in list(house.children) if house else []:
-            house.stop(name)  # type: ignore[union-attr]
+        if house is not None:
+            for name in list(house.children):
+                house.stop(name)
         servers.stop()
         # Whatever goes wrong from here on is told elsewhere.
         os.environ.pop("ZOPAY_HOME", None)

@@ -83,7 +83,7 @@ class Supply:
         values = ", ".join(replaced.get(name, f"t.{name}") for name in self.columns)
         names = ", ".join(self.columns)
         return (
-            f"INSERT INTO payouts_quote ({names}) SELECT {values} FROM payouts_quote t"  # noqa: S608
+            f"INSERT INTO payouts_quote ({names}) SELECT {values} FROM payouts_quote t"  # noqa: S608 - our own names
             f" JOIN bench_user u ON t.id = '{self.cast.pattern}'"
         )
 

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +59,7 @@ def measure_peers(house: House, rows: dict[str, Row], *, seconds: float, rounds:
     for number in range(rounds + 1):
         for name, ((port, pid), requests) in asked.items():
             sample = measure(
-                lambda port=port, ready=requests: drive(port, ready, seconds=seconds),  # type: ignore[misc]
+                partial(drive, port, requests, seconds=seconds),
                 postgres=house.postgres_pid,
                 web=pid,
             )
@@ -75,7 +76,7 @@ def _install() -> None:
         [sys.executable, "-m", "venv", "--clear", str(PLACE)],
         [str(PYTHON), "-m", "pip", "install", "--quiet", *WANTED],
     ):
-        answer = subprocess.run(line, capture_output=True, text=True, check=False)  # noqa: S603
+        answer = subprocess.run(line, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
         if answer.returncode != 0:
             raise Stop(
                 f"The peers could not be installed: {answer.stderr[-300:]}",
@@ -93,7 +94,7 @@ def _start_hordak(house: House) -> tuple[int, int]:
         f"PG{name.upper()}": str(url[name]) for name in ("host", "port", "user", "password")
     }
     house.environment |= given | {"PGDATABASE": DATABASE}
-    made = subprocess.run(  # noqa: S603
+    made = subprocess.run(  # noqa: S603 - our own words
         [str(PYTHON), "hordak_site.py"],
         cwd=SITE,
         env=os.environ | house.environment,

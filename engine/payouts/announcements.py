@@ -37,11 +37,11 @@ WHERE id = ANY(%s::uuid[]) AND door = ANY(%s::text[]) ORDER BY id
 # All but the answer to the execute, which is long and was given long ago.
 QUOTES = f"""
 SELECT {_columns(Quote, but="answer")} FROM payouts_quote WHERE id = ANY(%s::uuid[])
-"""  # noqa: S608
+"""  # noqa: S608 - as above
 EVENTS = f"""
 SELECT {_columns(PayoutEvent)} FROM payouts_payoutevent
 WHERE payout_id = ANY(%s::uuid[]) ORDER BY payout_id, number
-"""  # noqa: S608
+"""  # noqa: S608 - as above
 
 
 def announce(end: Status, payout_ids: Iterable[UUID]) -> None:

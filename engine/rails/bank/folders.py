@@ -84,7 +84,7 @@ def place_waiting_files(account_ids: Iterable[int]) -> None:
             logger.warning("bank_folder_away", file=file.message_id, error=repr(error))
         except (ContentLost, SealBroken) as error:
             # Another worker may have the key; the files of others go on.
-            logger.error("bank_file_sealed_here", file=file.message_id, why=str(error))  # noqa: TRY400
+            logger.error("bank_file_sealed_here", file=file.message_id, why=str(error))  # noqa: TRY400 - its text says all
 
 
 def _place(file: BankFile, folder: Path) -> None:
@@ -237,7 +237,7 @@ def in_their_folders(account_ids: Iterable[int]) -> set[int]:
         try:
             right_folder(account)
         except (OSError, ValueError) as error:
-            logger.error("bank_folder_lost", account=account.name, error=repr(error))  # noqa: TRY400
+            logger.error("bank_folder_lost", account=account.name, error=repr(error))  # noqa: TRY400 - its text says all
         else:
             ready.add(account.pk)
     return ready

@@ -71,7 +71,7 @@ def names_of(payout_ids: Iterable[UUID]) -> dict[UUID, str]:
             sealed = bytes(row.name_sealed)
             names[row.payout_id] = unseal(_purpose(row.payout_id), sealed).decode()
         except SealBroken as error:
-            logger.error("bank_name_sealed_for_good", payout=row.payout_id.hex, why=str(error))  # noqa: TRY400
+            logger.error("bank_name_sealed_for_good", payout=row.payout_id.hex, why=str(error))  # noqa: TRY400 - its text says all
     return names
 
 

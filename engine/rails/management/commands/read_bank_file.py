@@ -37,7 +37,7 @@ class Command(BaseCommand):
         """Whether that file was read, now or before."""
         try:
             if path.stat().st_size > settings.BANK_FILE_MB_MAX * MEGABYTE:
-                raise FileUnreadable(f"It is larger than {settings.BANK_FILE_MB_MAX} MB.")  # noqa: TRY301
+                raise FileUnreadable(f"It is larger than {settings.BANK_FILE_MB_MAX} MB.")  # noqa: TRY301 - one place words it
             statement, is_new = read_bank_file(
                 path.read_bytes(), file_name=path.name, by=_who()
             )
